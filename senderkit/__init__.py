@@ -1,0 +1,26 @@
+"""SenderKit, self-hosted: transactional notifications by one API call.
+
+Data flows one way: request -> command (validated) -> service (one transaction) -> dispatcher
+-> provider -> event -> status.
+
+========================  ====================================================================
+``errors``                the whole exception tree
+``domain``                vocabulary: channels, statuses and their legal moves, scopes, ids
+``settings``              the only reader of the environment
+``keys``                  mint, parse, checksum, hash API keys
+``crypto``                sealed credentials, signatures, constant-time comparison
+``commands``              untrusted JSON or form -> frozen command, or every issue at once
+``rendering``             Mustache compile, render, inspect; HTML -> text; CSS inlining; limits
+``providers``             one file per provider on one interface
+``models``                tables, constraints, indexes
+``acceptance``            group commit of accepted sends
+``outbox``                claim, renew, finish, retry, release: how two databases lock
+``services``              what the product does, one transaction per outside call
+``simulator``             the lifecycle of a test message, with no provider in sight
+``dispatcher``            claim -> render -> send -> record
+``web``                   Flask: /v1, the dashboard, errors, wire names, the async front
+``cli``                   the ``senderkit`` command
+========================  ====================================================================
+"""
+
+__version__ = "0.1.0"

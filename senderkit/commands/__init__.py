@@ -1,0 +1,122 @@
+"""Untrusted JSON, queries and forms -> frozen commands, or `InvalidRequest` with every issue.
+
+One question is asked here: is it well-formed? Whether it makes sense now is for the services.
+
+=================  ===========================================================================
+``limits``         every cap on input
+``issues``         issue codes and sentences; pydantic's errors into ours
+``strict_json``    bytes -> an object without duplicates, NaN, NUL or bottomless nesting
+``fields``         types that several bodies share: header text, metadata, moments
+``recipients``     addresses, numbers, tokens, subscriptions
+``attachments``    files of an email, decoded once
+``content``        what a message says, per channel
+``send_bodies``    the wire shape of sends
+``sends``          `TemplateSend`, `RawSend`, the idempotency key
+``templates``      drafting, describing, rendering
+``metadata_terms`` how metadata is stored for the filter, and asked for
+``queries``        `ListMessages`
+``keys``           `CreateKey`
+``people``         `SetUp`, `AddMember`, `ChangePassword`, the password rule
+=================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import BaseModel
+
+from senderkit.commands.keys import CreateKey, parse_create_key
+from senderkit.commands.metadata_terms import (
+    MetadataRow,
+    MetadataTerm,
+    metadata_row,
+    metadata_term,
+)
+from senderkit.commands.people import (
+    AddMember,
+    ChangePassword,
+    SetUp,
+    check_password,
+    normalized_email,
+    parse_add_member,
+    parse_change_password,
+    parse_set_up,
+)
+from senderkit.commands.queries import ListMessages, parse_list_messages
+from senderkit.commands.recipients import Recipient, check_recipient
+from senderkit.commands.send_bodies import RawSendBody, SendBody, TemplateSendBody
+from senderkit.commands.sends import (
+    RawSend,
+    TemplateSend,
+    check_envelope_allowed,
+    parse_idempotency_key,
+    parse_raw_send,
+    parse_send,
+)
+from senderkit.commands.strict_json import parse_json_object
+from senderkit.commands.templates import (
+    AddVersion,
+    AddVersionBody,
+    CreateTemplate,
+    CreateTemplateBody,
+    DescribeTemplate,
+    DescribeTemplateBody,
+    RenderTemplate,
+    RenderTemplateBody,
+    check_template_content,
+    parse_add_version,
+    parse_create_template,
+    parse_describe_template,
+    parse_render_template,
+)
+
+REQUEST_MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    "Send": SendBody,
+    "TemplateSend": TemplateSendBody,
+    "RawSend": RawSendBody,
+    "CreateTemplate": CreateTemplateBody,
+    "AddVersion": AddVersionBody,
+    "DescribeTemplate": DescribeTemplateBody,
+    "RenderTemplate": RenderTemplateBody,
+}
+"""The bodies of requests by the name of their command: they write the OpenAPI document."""
+
+__all__ = [
+    "REQUEST_MODELS",
+    "AddMember",
+    "AddVersion",
+    "ChangePassword",
+    "CreateKey",
+    "CreateTemplate",
+    "DescribeTemplate",
+    "ListMessages",
+    "MetadataRow",
+    "MetadataTerm",
+    "RawSend",
+    "Recipient",
+    "RenderTemplate",
+    "SetUp",
+    "TemplateSend",
+    "check_envelope_allowed",
+    "check_password",
+    "check_recipient",
+    "check_template_content",
+    "metadata_row",
+    "metadata_term",
+    "normalized_email",
+    "parse_add_member",
+    "parse_add_version",
+    "parse_change_password",
+    "parse_create_key",
+    "parse_create_template",
+    "parse_describe_template",
+    "parse_idempotency_key",
+    "parse_json_object",
+    "parse_list_messages",
+    "parse_raw_send",
+    "parse_render_template",
+    "parse_send",
+    "parse_set_up",
+]

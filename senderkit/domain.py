@@ -1,0 +1,325 @@
+"""The vocabulary of the product: plain values, no policy, no I/O.
+
+Every status, channel, scope and timeline word is spelled here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+Clock = Callable[[], datetime]
+"""Returns the present as an aware UTC datetime; passed in wherever time matters."""
+
+JsonObject = Mapping[str, Any]
+"""A JSON object as parsed: string keys, JSON values."""
+
+
+def utc_now() -> datetime:
+    """The system clock, aware, in UTC: the one place that reads it."""
+    return datetime.now(UTC)
+
+
+class Channel(StrEnum):
+    EMAIL = "email"
+    SMS = "sms"
+    PUSH = "push"
+    WEB_PUSH = "web-push"
+
+
+class Mode(StrEnum):
+    LIVE = "live"
+    TEST = "test"
+
+    @property
+    def livemode(self) -> bool:
+        return self is Mode.LIVE
+
+    @classmethod
+    def of(cls, livemode: bool) -> Mode:
+        return cls.LIVE if livemode else cls.TEST
+
+
+class Scope(StrEnum):
+    READ = "read"
+    SEND = "send"
+    CANCEL = "cancel"
+
+
+class MessageStatus(StrEnum):
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RENDERED = "rendered"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    OPTED_OUT = "opted_out"
+    SUPPRESSED = "suppressed"
+    BLOCKED = "blocked"
+
+
+PENDING: Final = frozenset(
+    {MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.RENDERED}
+)
+"""Statuses that the dispatcher still has work with."""
+
+CANCELABLE: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED})
+
+LEGAL_MOVES: Final[Mapping[MessageStatus, frozenset[MessageStatus]]] = {
+    MessageStatus.SCHEDULED: frozenset(
+        {
+            MessageStatus.QUEUED,
+            MessageStatus.RENDERED,
+            MessageStatus.CANCELED,
+            MessageStatus.FAILED,
+            MessageStatus.OPTED_OUT,
+            MessageStatus.SUPPRESSED,
+            MessageStatus.BLOCKED,
+        }
+    ),
+    MessageStatus.QUEUED: frozenset(
+        {
+            MessageStatus.RENDERED,
+            MessageStatus.CANCELED,
+            MessageStatus.FAILED,
+            MessageStatus.OPTED_OUT,
+            MessageStatus.SUPPRESSED,
+            MessageStatus.BLOCKED,
+        }
+    ),
+    MessageStatus.RENDERED: frozenset(
+        {
+            MessageStatus.SENT,
+            MessageStatus.DELIVERED,
+            MessageStatus.FAILED,
+            MessageStatus.OPTED_OUT,
+            MessageStatus.SUPPRESSED,
+            MessageStatus.BLOCKED,
+        }
+    ),
+    # A provider's events arrive in any order: sent < delivered < failed.
+    MessageStatus.SENT: frozenset({MessageStatus.DELIVERED, MessageStatus.FAILED}),
+    MessageStatus.DELIVERED: frozenset({MessageStatus.FAILED}),
+    MessageStatus.FAILED: frozenset(),
+    MessageStatus.CANCELED: frozenset(),
+    MessageStatus.OPTED_OUT: frozenset(),
+    MessageStatus.SUPPRESSED: frozenset(),
+    MessageStatus.BLOCKED: frozenset(),
+}
+
+
+def may_move(old: MessageStatus, new: MessageStatus) -> bool:
+    """Whether a message may go from `old` to `new`; a status never moves backwards."""
+    return new in LEGAL_MOVES[old]
+
+
+class TimelineEvent(StrEnum):
+    """The words of a message's timeline (`e` on the wire)."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RENDERED = "rendered"
+    DISPATCHED = "dispatched"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    OPTED_OUT = "opted_out"
+    SUPPRESSED = "suppressed"
+    RETRY = "retry"
+    FAILOVER = "failover"
+    IN_DOUBT = "in_doubt"
+    HELD = "held"
+    OPENED = "opened"
+    CLICKED = "clicked"
+    COMPLAINED = "complained"
+    DUPLICATE = "duplicate"
+
+
+STATUS_FILTERS: Final = frozenset(s.value for s in MessageStatus) | {
+    TimelineEvent.DISPATCHED.value
+}
+"""What `status=` of `GET /v1/messages` takes: every status, and `dispatched` for history's sake."""
+
+
+class TemplateStatus(StrEnum):
+    ACTIVE = "active"
+    DRAFT = "draft"
+    ARCHIVED = "archived"
+
+
+class AttemptOutcome(StrEnum):
+    """How one provider call ended. A row without one was cut off: its outcome is in doubt."""
+
+    ACCEPTED = "accepted"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+    SUPPRESSED = "suppressed"
+    ACCOUNT_BROKEN = "account_broken"
+    UNKNOWN = "unknown"
+    UNSUPPORTED = "unsupported"
+
+
+class SuppressionReason(StrEnum):
+    UNSUBSCRIBED = "unsubscribed"
+    COMPLAINED = "complained"
+    BOUNCED = "bounced"
+    MANUAL = "manual"
+
+
+# -- ids --------------------------------------------------------------------------------------
+
+_CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def _base32(number: int) -> str:
+    digits = []
+    for _ in range(26):
+        number, digit = divmod(number, 32)
+        digits.append(_CROCKFORD[digit])
+    return "".join(reversed(digits))
+
+
+def new_public_id(prefix: str, now: datetime) -> str:
+    """`<prefix>_` and 26 characters: 48 bits of milliseconds, then 80 random bits.
+
+    Fixed width, so that ids of one prefix sort by time as text.
+    """
+    milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
+    return f"{prefix}_{_base32(milliseconds << 80 | secrets.randbits(80))}"
+
+
+def new_uuid() -> str:
+    """A random UUID in its usual text form."""
+    return str(uuid.UUID(int=secrets.randbits(128), version=4))
+
+
+# -- what goes to a provider and what comes back ----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of an email. `content` is decoded; `content_id` is set for inline ones."""
+
+    filename: str
+    content_type: str
+    content: bytes = field(repr=False)
+    inline: bool = False
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmailBody:
+    """A rendered email. `text` is always present: derived from `html` unless it was given."""
+
+    subject: str
+    html: str
+    text: str
+    preheader: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SmsBody:
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushBody:
+    title: str
+    body: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    badge: int | None = None
+    sound: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebPushBody:
+    title: str
+    body: str
+    icon: str | None = None
+    click_url: str | None = None
+    badge: int | None = None
+    data: JsonObject = field(default_factory=dict)
+
+
+Body = EmailBody | SmsBody | PushBody | WebPushBody
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who an email is from and who else gets it; addresses are bare or `Name <address>`."""
+
+    from_address: str | None = None
+    from_name: str | None = None
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    reply_to: str | None = None
+
+
+class LiveModeRequired(AssertionError):
+    """Somebody tried to hand a test message to a provider: a bug, never a user's mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A rendered live message, ready for an adapter.
+
+    It cannot be made for a test message: `mode` other than live raises `LiveModeRequired`, and
+    every adapter takes nothing but an `Outgoing`.
+
+    `idempotency_key` stays the same over the attempts of one message. `list_unsubscribe_url`
+    is set for email that is not essential. `headers` are extra header fields, already checked.
+    """
+
+    mode: Mode
+    message_id: str
+    channel: Channel
+    recipient: str
+    body: Body
+    envelope: Envelope = Envelope()
+    attachments: tuple[Attachment, ...] = ()
+    list_unsubscribe_url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is not Mode.LIVE:
+            raise LiveModeRequired(self.message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A provider accepted a message. `provider_message_id` is its own id, or None."""
+
+    provider_message_id: str | None
+    detail: str | None = None
+
+
+class EventKind(StrEnum):
+    """What a provider may report about a message later."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    OPTED_OUT = "opted_out"
+    COMPLAINED = "complained"
+    OPENED = "opened"
+    CLICKED = "clicked"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEvent:
+    """One event a provider reported: of what `kind`, when, about which of its messages."""
+
+    kind: EventKind
+    at: datetime
+    provider_message_id: str | None
+    message_id: str | None = None
+    recipient: str | None = None
+    detail: str | None = None
+    link: str | None = None

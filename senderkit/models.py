@@ -1,0 +1,471 @@
+"""Tables, constraints and indexes, the same on SQLite and Postgres; no policy, no commit.
+
+Integer keys never leave the database: outside, a row is known by its public id or UUID.
+Moments are stored in UTC with microseconds (an integer on SQLite, `timestamptz` on Postgres) and
+a naive datetime is refused before it reaches the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from senderkit.domain import AttemptOutcome, Channel, MessageStatus, SuppressionReason
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+NAMING_CONVENTION: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC moment with microseconds; a naive one raises ValueError."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(BigInteger())
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored: pass an aware one")
+        if dialect.name == "sqlite":
+            return (value - _EPOCH) // _MICROSECOND
+        return value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return _EPOCH + timedelta(microseconds=value)
+        stored: datetime = value
+        return stored.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only for a column of the very type INTEGER."""
+
+
+def _one_of(column: str, values: Iterable[str]) -> str:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({listed})"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's declared form
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+        list[Any]: JSON(),
+    }
+
+
+class Workspace(Base):
+    """The team's room: everything else belongs to one."""
+
+    __tablename__ = "workspaces"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    slug: Mapped[str] = mapped_column(String(100), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+
+
+class Member(Base):
+    """A person who may sign in."""
+
+    __tablename__ = "members"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    is_owner: Mapped[bool]
+    livemode_shown: Mapped[bool]
+    created_at: Mapped[datetime]
+
+    workspace: Mapped[Workspace] = relationship(lazy="joined", innerjoin=True)
+
+
+class MemberSession(Base):
+    """One sign-in of one person in one browser. Ended ones stay until they would have expired."""
+
+    __tablename__ = "member_sessions"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    member: Mapped[Member] = relationship(lazy="joined", innerjoin=True)
+
+
+class ApiKey(Base):
+    """A credential of an app. The token itself is never stored: only its SHA-256.
+
+    `scopes` is a space-separated list in the order read, send, cancel; empty means full access.
+    `creation_nonce` is the form's single-use number: a repeated form finds its key instead of
+    making a second one.
+    """
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    livemode: Mapped[bool]
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    prefix: Mapped[str] = mapped_column(String(16))
+    last_four: Mapped[str] = mapped_column(String(4))
+    scopes: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
+    creation_nonce: Mapped[str | None] = mapped_column(String(64), unique=True)
+    revoked_at: Mapped[datetime | None]
+    revoked_by_id: Mapped[int | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
+    last_used_at: Mapped[datetime | None]
+    last_used_route: Mapped[str | None] = mapped_column(String(100))
+    last_used_address: Mapped[str | None] = mapped_column(String(64))
+    use_count: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    created_by: Mapped[Member | None] = relationship(foreign_keys=[created_by_id])
+    revoked_by: Mapped[Member | None] = relationship(foreign_keys=[revoked_by_id])
+
+
+class Connection(Base):
+    """An account at a provider. `sealed_fields` is the encrypted JSON of its declared fields.
+
+    `broken_reason` is set when the provider refused our credentials: nothing is sent through the
+    connection until a person repairs it.
+    """
+
+    __tablename__ = "connections"
+    __table_args__ = (
+        CheckConstraint(_one_of("channel", Channel), name="channel"),
+        # At most one default for each channel of a workspace.
+        Index(
+            "uq_connections_default",
+            "workspace_id",
+            "channel",
+            unique=True,
+            sqlite_where=text("is_default"),
+            postgresql_where=text("is_default"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(16))
+    provider: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(100))
+    sealed_fields: Mapped[bytes] = mapped_column(LargeBinary)
+    is_default: Mapped[bool]
+    broken_reason: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Template(Base):
+    """Wording under a slug. `published_version_id` is what live sends use."""
+
+    __tablename__ = "templates"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "slug"),
+        CheckConstraint(_one_of("channel", Channel), name="channel"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
+    slug: Mapped[str] = mapped_column(String(100))
+    channel: Mapped[str] = mapped_column(String(16))
+    description: Mapped[str | None] = mapped_column(Text)
+    is_essential: Mapped[bool] = mapped_column(default=False)
+    archived_at: Mapped[datetime | None]
+    connection_id: Mapped[int | None] = mapped_column(
+        ForeignKey("connections.id", ondelete="SET NULL")
+    )
+    published_version_id: Mapped[int | None] = mapped_column(
+        ForeignKey("template_versions.id", use_alter=True)
+    )
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    published_version: Mapped[TemplateVersion | None] = relationship(
+        foreign_keys=[published_version_id], post_update=True
+    )
+
+
+class TemplateVersion(Base):
+    """One immutable state of a template's words; only `published_at` is ever set later."""
+
+    __tablename__ = "template_versions"
+    __table_args__ = (UniqueConstraint("template_id", "number"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    template_id: Mapped[int] = mapped_column(ForeignKey("templates.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    content: Mapped[dict[str, Any]]
+    variables: Mapped[list[Any]]
+    note: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))
+    published_at: Mapped[datetime | None]
+
+    created_by: Mapped[Member | None] = relationship(foreign_keys=[created_by_id])
+
+
+class ChangeCounter(Base):
+    """One row: the last number given to a change of a message.
+
+    Taking a number locks the row until commit, so numbers commit in their own order: a follower
+    that has seen n will never meet a smaller one later. Message ids are numbers of it, too.
+    """
+
+    __tablename__ = "change_counter"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+
+
+class Message(Base):
+    """A message: the log's row and the outbox's job at once.
+
+    The job half is `status`, `due_at` (when there is something to do next; None when there is
+    nothing or when it is held), `lease_until`, `lease_token` and `attempts`.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        CheckConstraint(_one_of("channel", Channel), name="channel"),
+        CheckConstraint(_one_of("status", MessageStatus), name="status"),
+        Index("ix_messages_page", "workspace_id", "livemode", "created_at", "id"),
+        Index("ix_messages_status", "workspace_id", "livemode", "status", "created_at", "id"),
+        Index("ix_messages_channel", "workspace_id", "livemode", "channel", "created_at", "id"),
+        Index(
+            "ix_messages_template", "workspace_id", "livemode", "template_slug", "created_at", "id"
+        ),
+        Index("ix_messages_change", "workspace_id", "livemode", "change_seq"),
+        Index(
+            "ix_messages_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_messages_held",
+            "connection_id",
+            sqlite_where=text("held_reason IS NOT NULL"),
+            postgresql_where=text("held_reason IS NOT NULL"),
+        ),
+        Index(
+            "ix_messages_provider",
+            "provider_message_id",
+            sqlite_where=text("provider_message_id IS NOT NULL"),
+            postgresql_where=text("provider_message_id IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)
+    uuid: Mapped[str] = mapped_column(String(36))
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
+    livemode: Mapped[bool]
+    channel: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    recipient: Mapped[str] = mapped_column(Text)
+    recipient_key: Mapped[str] = mapped_column(Text)
+    template_slug: Mapped[str | None] = mapped_column(String(100))
+    template_version: Mapped[int | None]
+    template_version_id: Mapped[int | None] = mapped_column(ForeignKey("template_versions.id"))
+    vars: Mapped[dict[str, Any]]
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata")
+    from_override: Mapped[str | None] = mapped_column(Text)
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
+    provider: Mapped[str | None] = mapped_column(String(40))
+    connection_id: Mapped[str | None] = mapped_column(String(36))
+    provider_message_id: Mapped[str | None] = mapped_column(Text)
+    latency_ms: Mapped[int | None] = mapped_column(BigInteger)
+    error: Mapped[str | None] = mapped_column(Text)
+    held_reason: Mapped[str | None] = mapped_column(Text)
+    scheduled_at: Mapped[datetime | None]
+    opened_at: Mapped[datetime | None]
+    clicked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    change_seq: Mapped[int] = mapped_column(BigInteger)
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    attempts: Mapped[int] = mapped_column(default=0)
+
+
+class MessageContent(Base):
+    """The heavy half of a message, kept out of the lists.
+
+    `request` holds what was asked for beyond the template: raw `content`, `interpolate`, the
+    envelope, the locale. `rendered` holds the output as it was handed over, for the dashboard.
+    """
+
+    __tablename__ = "message_contents"
+
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    request: Mapped[dict[str, Any]]
+    rendered: Mapped[dict[str, Any] | None]
+
+
+class MessageAttachment(Base):
+    __tablename__ = "message_attachments"
+
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    filename: Mapped[str] = mapped_column(Text)
+    content_type: Mapped[str] = mapped_column(Text)
+    is_inline: Mapped[bool]
+    content_id: Mapped[str | None] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class MessageMetadata(Base):
+    """One metadata value, for the filter.
+
+    `lookup` is one text for all values that a query may mean (the number 1, the text "1"), so
+    that the filter is one index range; `kind` and `value` tell them apart afterwards.
+    """
+
+    __tablename__ = "message_metadata"
+    __table_args__ = (
+        Index(
+            "ix_message_metadata_lookup",
+            "workspace_id",
+            "livemode",
+            "key",
+            "lookup",
+            "created_at",
+            "message_id",
+        ),
+    )
+
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(BigInteger)
+    livemode: Mapped[bool]
+    lookup: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(1))
+    value: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class TimelineEntry(Base):
+    """One step of a message's life; append-only. `change_seq` orders and never repeats."""
+
+    __tablename__ = "timeline_entries"
+    __table_args__ = (Index("ix_timeline_entries_message_id", "message_id", "change_seq"),)
+
+    change_seq: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    event: Mapped[str] = mapped_column(String(16))
+    detail: Mapped[dict[str, Any]]
+
+
+class Attempt(Base):
+    """One call of a provider, committed before it is made.
+
+    An attempt that never got an `outcome` was cut off by a crash: whether the provider took the
+    message is in doubt.
+    """
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        UniqueConstraint("message_id", "number"),
+        CheckConstraint(_one_of("outcome", AttemptOutcome), name="outcome"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    connection_id: Mapped[str | None] = mapped_column(String(36))
+    provider: Mapped[str] = mapped_column(String(40))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    detail: Mapped[str | None] = mapped_column(Text)
+
+
+class IdempotencyKey(Base):
+    """A caller's key for one accepted send, hashed, with the answer that was given first."""
+
+    __tablename__ = "idempotency_keys"
+
+    workspace_id: Mapped[int] = mapped_column(
+        ForeignKey("workspaces.id"), primary_key=True, autoincrement=False
+    )
+    livemode: Mapped[bool] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    body_hash: Mapped[str] = mapped_column(String(64))
+    message_id: Mapped[int] = mapped_column(BigInteger)
+    public_id: Mapped[str] = mapped_column(String(40))
+    answered_status: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+
+
+class Suppression(Base):
+    """A recipient of a channel who gets nothing more from this workspace."""
+
+    __tablename__ = "suppressions"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "channel", "recipient_key"),
+        CheckConstraint(_one_of("channel", Channel), name="channel"),
+        CheckConstraint(_one_of("reason", SuppressionReason), name="reason"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"))
+    channel: Mapped[str] = mapped_column(String(16))
+    recipient_key: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(String(16))
+    message_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]

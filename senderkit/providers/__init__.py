@@ -1,0 +1,24 @@
+"""The registry of providers: one line for each, in the order in which forms show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from senderkit.errors import NotFound
+from senderkit.providers.base import Provider
+from senderkit.providers.smtp import SmtpProvider
+
+_REGISTERED: Final[tuple[Provider, ...]] = (SmtpProvider(),)
+
+PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
+"""Every provider by its name, which is what a stored connection refers to."""
+
+
+def get_provider(name: str) -> Provider:
+    """The provider called `name`. Raises `NotFound`."""
+    try:
+        return PROVIDERS[name]
+    except KeyError:
+        raise NotFound("There is no provider of this name.") from None

@@ -1,0 +1,474 @@
+"""From content and variables to the body that goes out, for each channel.
+
+A template's content is compiled once (`compile_content`) and rendered for each message: Mustache
+first, then, for email, CSS is inlined, the preheader is put in and the text part is derived. Raw
+content is used as given (`literal_body`) or with Mustache alone (`CompiledContent.interpolate`).
+The native HTML libraries can be driven to exhaust memory or crash; nothing reaches them before
+it has been measured here.
+"""
+
+from __future__ import annotations
+
+import html as html_entities
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from itertools import islice
+from typing import Any, Final, assert_never
+
+import css_inline
+import nh3
+
+from senderkit.domain import (
+    Body,
+    Channel,
+    EmailBody,
+    JsonObject,
+    PushBody,
+    SmsBody,
+    WebPushBody,
+)
+from senderkit.errors import TemplateLimitExceeded
+from senderkit.mustache import Budget, Compiled, MissingPaths, Partials, compile_template
+
+MAX_DATA_DEPTH: Final = 50
+
+_FIELDS: Final[Mapping[Channel, tuple[str, ...]]] = {
+    Channel.EMAIL: ("subject", "preheader", "html", "text"),
+    Channel.SMS: ("body",),
+    Channel.PUSH: ("title", "body", "data", "badge", "sound"),
+    Channel.WEB_PUSH: ("title", "body", "icon", "clickUrl", "badge", "data"),
+}
+
+_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A finished body, and the paths that its template named but its variables did not have."""
+
+    body: Body
+    missing: tuple[str, ...]
+
+
+def no_partials(name: str) -> None:
+    """The `Partials` of a place without synced blocks."""
+
+
+def one_line(text: str) -> str:
+    """`text` with each run of control characters made one space: fit for a header field."""
+    return _CONTROL_CHARACTERS.sub(" ", text)
+
+
+# -- content ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledContent:
+    """The parsed content of one template version (or raw send): immutable, shareable.
+
+    `fields` has the channel's fields in their order of appearance; each string in them is a
+    `Compiled`, everything else is as it was.
+    """
+
+    channel: Channel
+    fields: Mapping[str, Any]
+
+    def render(self, variables: JsonObject, *, partials: Partials = no_partials) -> Rendered:
+        """The body of a template send. Raises TemplateError."""
+        filled, missing = self._fill(variables, partials)
+        if self.channel is Channel.EMAIL:
+            inlined = inline_css(filled["html"])
+            filled["html"] = insert_preheader(inlined, filled["preheader"] or "")
+        return Rendered(literal_body(self.channel, filled), missing)
+
+    def interpolate(self, variables: JsonObject, *, partials: Partials = no_partials) -> Rendered:
+        """The body of a raw send: variables filled in, nothing else touched. Raises
+        TemplateError."""
+        filled, missing = self._fill(variables, partials)
+        return Rendered(literal_body(self.channel, filled), missing)
+
+    def _fill(
+        self, variables: JsonObject, partials: Partials
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        budget = Budget()
+        missing: MissingPaths = {}
+
+        def fill(value: Any, field: str) -> Any:
+            if isinstance(value, Compiled):
+                text = value.render(
+                    variables,
+                    escape=html_entities.escape if field == "html" else str,
+                    partials=partials,
+                    budget=budget,
+                    missing=missing,
+                )
+                return one_line(text) if field == "subject" else text
+            if isinstance(value, dict):
+                return {key: fill(item, field) for key, item in value.items()}
+            return [fill(item, field) for item in value] if isinstance(value, list) else value
+
+        filled = {field: fill(value, field) for field, value in self.fields.items()}
+        return filled, tuple(missing)
+
+
+def compile_content(channel: Channel, content: JsonObject) -> CompiledContent:
+    """Parse every string of `content` (its keys are the wire's; others are left out).
+
+    Raises TemplateSyntaxError, which names the field, or TemplateLimitExceeded when `data` is
+    nested too deep.
+    """
+    fields = {field: _compile(content.get(field), field, 0) for field in _FIELDS[channel]}
+    return CompiledContent(channel, fields)
+
+
+def _compile(value: Any, name: str, depth: int) -> Any:
+    if depth > MAX_DATA_DEPTH:
+        raise TemplateLimitExceeded(f"'data' is nested more than {MAX_DATA_DEPTH} deep.")
+    if isinstance(value, str):
+        return compile_template(value, name=name)
+    if isinstance(value, Mapping):
+        return {key: _compile(item, f"{name}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_compile(item, f"{name}.{i}", depth + 1) for i, item in enumerate(value)]
+    return value
+
+
+def literal_body(channel: Channel, content: JsonObject) -> Body:
+    """The body of raw content as given; only a text part that is not given is derived."""
+    match channel:
+        case Channel.EMAIL:
+            text = content.get("text")
+            return EmailBody(
+                subject=content["subject"],
+                html=content["html"],
+                text=html_to_text(content["html"]) if text is None else text,
+                preheader=content.get("preheader"),
+            )
+        case Channel.SMS:
+            return SmsBody(content["body"])
+        case Channel.PUSH:
+            return PushBody(
+                title=content["title"],
+                body=content["body"],
+                data=content.get("data") or {},
+                badge=content.get("badge"),
+                sound=content.get("sound"),
+            )
+        case Channel.WEB_PUSH:
+            return WebPushBody(
+                title=content["title"],
+                body=content["body"],
+                icon=content.get("icon"),
+                click_url=content.get("clickUrl"),
+                badge=content.get("badge"),
+                data=content.get("data") or {},
+            )
+    assert_never(channel)
+
+
+def render_output(body: Body) -> dict[str, Any]:
+    """The wire's `output` of a body, for answers and for storing: every key is present."""
+    match body:
+        case EmailBody(subject, html, text, preheader):
+            return {"subject": subject, "preheader": preheader, "html": html, "text": text}
+        case SmsBody(text):
+            return {"body": text}
+        case PushBody(title, text, data, badge, sound):
+            push = {"title": title, "body": text, "data": dict(data)}
+            return {**push, "badge": badge, "sound": sound}
+        case WebPushBody(title, text, icon, click_url, badge, data):
+            web = {"title": title, "body": text, "icon": icon, "clickUrl": click_url}
+            return {**web, "badge": badge, "data": dict(data)}
+    assert_never(body)
+
+
+def body_from_output(channel: Channel, output: JsonObject) -> Body:
+    """The body that `render_output` made `output` of."""
+    return literal_body(channel, output)
+
+
+# -- finishing a template's html --------------------------------------------------------------
+
+MAX_INLINED_CHARACTERS: Final = 200_000
+MAX_INLINED_START_TAGS: Final = 3_000
+MAX_INLINED_TAGS: Final = 6_000
+MAX_INLINED_GROWTH: Final = 10
+MAX_FINAL_CHARACTERS: Final = 1_000_000
+_MAX_REOPENED_CHARACTERS: Final = 5_000_000
+_MAX_INLINED_STYLE: Final = 40_000_000
+_MAX_INLINER_STEPS: Final = 500_000_000
+
+_START_TAG: Final = re.compile(r"<[a-zA-Z]")
+_TAG: Final = re.compile(r"</?[a-zA-Z]")
+_STYLE: Final = re.compile(r"<style(?=[\s/>])(.*?)(?:</style(?=[\s/>])|\Z)", re.DOTALL | re.I)
+
+
+def _tags(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+# Elements that a browser opens again in every later block when they are not closed.
+_FORMATTING: Final = _tags("a b big code em font i nobr s small strike strong tt u")
+_FORMATTING_NAME: Final = re.compile(rf"(</?)((?:{'|'.join(sorted(_FORMATTING))})(?=[\s/>]))", re.I)
+_FORMATTING_TAG: Final = re.compile(
+    rf"<({'|'.join(sorted(_FORMATTING))})(?=[\s/])"
+    r"""(?:[^>"'=]++|=\s*+(?:"[^"]*+"|'[^']*+')|["'=])*+""",
+    re.I,
+)
+_BODY_NAME: Final = re.compile(r"<body(?=[\s/>])", re.I)
+_REST_OF_TAG: Final = re.compile(r"""(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
+
+# At-rules and rules such as `:hover` cannot be inlined and stay in the head.
+_INLINER: Final = css_inline.CSSInliner(
+    load_remote_stylesheets=False,
+    keep_link_tags=True,
+    keep_style_tags=True,
+    keep_at_rules=True,
+    remove_inlined_selectors=True,
+)
+
+
+def inline_css(html: str) -> str:
+    """`html` with the rules of its style elements in style attributes.
+
+    Nothing is fetched or read. Html without style elements, that the inliner refuses, or that
+    would cost it too much comes back as it is.
+    """
+    if not _STYLE.search(html) or not _is_cheap_to_inline(html):
+        return html
+    try:
+        inlined = _INLINER.inline(html)
+    except (css_inline.InlineError, UnicodeEncodeError):
+        return html
+    allowed = min(MAX_INLINED_GROWTH * len(html), MAX_FINAL_CHARACTERS)
+    return inlined if len(inlined) <= allowed else html
+
+
+def _is_cheap_to_inline(html: str) -> bool:
+    """Whether parsing and inlining `html` takes well under a second and 100 MB.
+
+    Every limit was found by measuring: depth crashes the parser, unclosed formatting elements
+    multiply with blocks, rules and declarations multiply with elements.
+    """
+    start_tags = len(_START_TAG.findall(html))
+    if (
+        len(html) > MAX_INLINED_CHARACTERS
+        or start_tags > MAX_INLINED_START_TAGS
+        or len(_TAG.findall(html)) > MAX_INLINED_TAGS
+        or _reopened_characters(html) * start_tags > _MAX_REOPENED_CHARACTERS
+    ):
+        return False
+    styles = _STYLE.findall(html)
+    rules = sum(style.count(mark) for style in styles for mark in "{;,")
+    elements = start_tags + _count_formatting_elements(html)
+    return (
+        sum(map(len, styles)) * elements <= _MAX_INLINED_STYLE
+        and rules * rules * elements <= _MAX_INLINER_STEPS
+    )
+
+
+def _reopened_characters(html: str) -> int:
+    """The length of all formatting tags with attributes, which a later block may repeat. Of
+    links only the longest counts: a new one closes the one before."""
+    links, others = 0, 0
+    for tag in _FORMATTING_TAG.finditer(html):
+        length = tag.end() - tag.start()
+        if tag[1].lower() == "a":
+            links = max(links, length)
+        else:
+            others += length
+    return links + others
+
+
+def _count_formatting_elements(html: str) -> int:
+    """How many formatting elements a parser makes, the repeated ones included."""
+    encodable = html.encode("utf-8", "replace").decode()
+    cleaned = nh3.clean(encodable, tags=set(_FORMATTING), attributes={}, link_rel=None)
+    return cleaned.count("</")
+
+
+def insert_preheader(html: str, preheader: str) -> str:
+    """`html` with `preheader`, plain text, hidden at the start of its body."""
+    if not preheader.strip():
+        return html
+    hidden = (
+        '<div style="display:none;max-height:0;overflow:hidden;mso-hide:all">'
+        f"{html_entities.escape(preheader)}</div>"
+    )
+    start = _body_start(html)
+    return html[:start] + hidden + html[start:]
+
+
+def _body_start(html: str) -> int:
+    """The place after the body's start tag, those in comments aside; 0 without one."""
+    position = 0
+    while name := _BODY_NAME.search(html, position):
+        comment = html.find("<!--", position, name.start())
+        if comment < 0:
+            rest = _REST_OF_TAG.match(html, name.end())
+            return rest.end() if rest else 0
+        position = html.find("-->", comment)
+        if position < 0:
+            break
+    return 0
+
+
+# -- html to text -----------------------------------------------------------------------------
+
+MAX_TEXT_SOURCE_CHARACTERS: Final = 200_000
+MAX_TEXT_SOURCE_TAGS: Final = 12_000
+
+_DATA_URL: Final = re.compile(r"data:[a-z0-9/+.-]*+;base64,[A-Za-z0-9+/=]++", re.I)
+
+# Formatting elements are renamed before parsing: unclosed ones would multiply.
+_LINK: Final = "x-a"
+_BLANK_LINE: Final = _tags("p h1 h2 h3 h4 h5 h6 blockquote pre")
+_LISTS: Final = _tags("ul ol")
+_NEW_LINE: Final = _tags(
+    "address article aside caption center dd details div dl dt figcaption figure footer header "
+    "hgroup li main nav section summary table tr"
+)
+_UNREAD: Final = _tags("title style script noscript template iframe object")
+_VOID: Final = _tags("area br col hr img wbr")
+_SMALL_NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_MAX_LIST_INDENT: Final = 6
+
+_CLEANER: Final = nh3.Cleaner(
+    tags={*nh3.ALLOWED_TAGS, *_NEW_LINE, _LINK} - _FORMATTING,
+    clean_content_tags=set(_UNREAD),
+    attributes={_LINK: {"href"}, "img": {"alt"}, "ol": {"start"}, "*": {"style", "hidden"}},
+    filter_style_properties={"display"},
+    link_rel=None,
+)
+
+
+def html_to_text(html: str) -> str:
+    """The readable text of `html`, for the text part of an email.
+
+    Links keep their URL (`text (url)`), lists their bullets, table rows a line with ` | `
+    between cells, images their alternative text. Hidden elements are left out. Of very long
+    html only the start is read (`MAX_TEXT_SOURCE_CHARACTERS`, embedded images not counted, and
+    `MAX_TEXT_SOURCE_TAGS`): the cleaner's time grows with the square of some inputs.
+    """
+    short = _DATA_URL.sub("data:,", html)[:MAX_TEXT_SOURCE_CHARACTERS]
+    start = short.encode("utf-8", "replace").decode()
+    first_unread = next(islice(_TAG.finditer(start), MAX_TEXT_SOURCE_TAGS, None), None)
+    readable = start[: first_unread.start()] if first_unread else start
+    # Cleaning first: the parser of the standard library is quadratic on unclean input.
+    writer = _TextWriter()
+    writer.feed(_CLEANER.clean(_FORMATTING_NAME.sub(r"\1x-\2", readable)))
+    writer.close()
+    return writer.text()
+
+
+class _TextWriter(HTMLParser):
+    """Writes clean, well-formed html as text. Breaks, spaces, bullets and cell separators wait
+    until there is text to put them before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[str] = []
+        self._breaks = 0
+        self._has_space = False
+        self._has_cell = False
+        self._bullet = ""
+        self._hidden_depth = 0
+        self._lists: list[int | None] = []
+        self._links: list[tuple[str, int]] = []
+
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def handle_data(self, data: str) -> None:
+        if self._hidden_depth:
+            return
+        words = data.split()
+        self._has_space |= data[:1].isspace()
+        if words:
+            self._write(" ".join(words))
+            self._has_space = data[-1:].isspace()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if self._hidden_depth or "hidden" in given or "none" in given.get("style", ""):
+            self._hidden_depth += tag not in _VOID
+            return
+        self._break(self._break_of(tag))
+        if tag == "br":
+            self._breaks = min(self._breaks + 1, 2)
+        elif tag == "img":
+            self.handle_data(given.get("alt", ""))
+        elif tag == "hr":
+            self._write_rule()
+        elif tag in ("td", "th"):
+            self._has_cell = True
+        elif tag == _LINK:
+            self._links.append(("".join(given.get("href", "").split()), len(self._parts)))
+        else:
+            self._start_list_part(tag, given)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._hidden_depth:
+            self._hidden_depth -= 1
+            return
+        if tag == _LINK:
+            self._write_url(*self._links.pop())
+        elif tag in _LISTS:
+            self._lists.pop()
+        elif tag == "li":
+            self._bullet = ""
+        self._break(self._break_of(tag))
+
+    def _break_of(self, tag: str) -> int:
+        if tag in _BLANK_LINE or (tag in _LISTS and not self._lists):
+            return 2
+        return int(tag in _NEW_LINE or tag in _LISTS)
+
+    def _break(self, lines: int) -> None:
+        self._breaks = max(self._breaks, lines)
+
+    def _start_list_part(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "ul":
+            self._lists.append(None)
+        elif tag == "ol":
+            start = attributes.get("start", "")
+            self._lists.append(int(start) if _SMALL_NUMBER.fullmatch(start) else 1)
+        elif tag == "li":
+            self._bullet = self._next_bullet()
+
+    def _next_bullet(self) -> str:
+        number = self._lists[-1] if self._lists else None
+        indent = "  " * min(len(self._lists) - 1, _MAX_LIST_INDENT)
+        if number is None:
+            return f"{indent}- "
+        self._lists[-1] = number + 1
+        return f"{indent}{number}. "
+
+    def _write(self, text: str) -> None:
+        self._parts.append(self._separator() + text)
+        self._breaks, self._has_space, self._has_cell, self._bullet = 0, False, False, ""
+
+    def _separator(self) -> str:
+        if self._breaks or not self._parts:
+            return "\n" * (self._breaks if self._parts else 0) + self._bullet
+        if self._has_cell:
+            return " | "
+        return " " if self._has_space else ""
+
+    def _write_rule(self) -> None:
+        self._break(2)
+        self._write("-----")
+        self._break(2)
+
+    def _write_url(self, url: str, start: int) -> None:
+        """Close a link whose text began at part `start`; inside another link nothing is added,
+        so that the time stays linear."""
+        if not url or url.startswith("#") or self._links:
+            return
+        text = "".join(self._parts[start:]).strip(" |\n")
+        if not text:
+            self._write(url)
+        elif url.removeprefix("mailto:").removeprefix("tel:") != text:
+            self._parts.append(f" ({url})")

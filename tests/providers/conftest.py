@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from senderkit.domain import Channel, EmailBody, Mode, Outgoing
+from senderkit.providers import get_provider
+from senderkit.providers.base import Adapter
+from senderkit.providers.smtp import SmtpAdapter, SmtpProvider, mail_server
+from senderkit.providers.smtp_pool import Pool
+from senderkit.providers.smtp_sessions import MailServer
+from tests.fakes import Authority, FakeSmtp
+
+NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
+
+HELLO = "hello@acme.example"
+
+MakeEmail = Callable[..., Outgoing]
+StartSmtp = Callable[..., FakeSmtp]
+Connect = Callable[..., Adapter]
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """The authority, trusted by every client that asks the system."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    return authority
+
+
+@pytest.fixture
+def make_email() -> MakeEmail:
+    """Makes an `Outgoing` for an email; keywords replace its parts."""
+
+    def make(**changes: Any) -> Outgoing:
+        parts: dict[str, Any] = {
+            "mode": Mode.LIVE,
+            "message_id": "msg_01hzy8w1c2d3e4f5g6h7j8k9mn",
+            "channel": Channel.EMAIL,
+            "recipient": "ada@example.com",
+            "body": EmailBody(subject="Hello", html="<p>Hello</p>", text="Hello"),
+        }
+        return Outgoing(**(parts | changes))
+
+    return make
+
+
+@pytest.fixture
+def start_smtp() -> Iterator[StartSmtp]:
+    """Starts fake mail servers that stop with the test."""
+    with ExitStack() as servers:
+        yield lambda **options: servers.enter_context(FakeSmtp(**options))
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Makes adapters for a fake mail server, without TLS unless told otherwise."""
+    with ExitStack() as adapters:
+
+        def make(server: FakeSmtp, **fields: str) -> Adapter:
+            adapter = get_provider("smtp").connect(plain_fields(server) | fields, lambda: NOON)
+            adapters.callback(adapter.close)
+            return adapter
+
+        yield make
+
+
+def plain_fields(server: FakeSmtp) -> dict[str, str]:
+    """What a person would enter to use this server without TLS or login."""
+    return {"host": server.host, "port": str(server.port), "security": "none", "from": HELLO}
+
+
+def address_of(server: FakeSmtp) -> MailServer:
+    """The server as a session sees it."""
+    return mail_server(SmtpProvider().validate(plain_fields(server)))
+
+
+def adapter_through(pool: Pool, server: MailServer) -> SmtpAdapter:
+    """An adapter over a pool of the test's own making."""
+    return SmtpAdapter(server, HELLO, lambda: NOON, pool)

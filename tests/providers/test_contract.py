@@ -1,0 +1,271 @@
+"""Cases that every registered provider must pass.
+
+A new provider adds a `Bench` to `BENCHES`: how its fake server is set up for each outcome.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
+from typing import Any
+
+import pytest
+
+from senderkit.domain import Attachment, Channel, Envelope, Outgoing, SmsBody
+from senderkit.errors import (
+    AccountBroken,
+    DeliveryError,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+    Unsupported,
+)
+from senderkit.providers import PROVIDERS, get_provider
+from senderkit.providers.base import Adapter, Capability, FieldType
+from tests.fakes import FakeSmtp, Reaction, free_port
+from tests.providers.conftest import NOON, MakeEmail
+
+SECRET = "correct-horse-battery"  # noqa: S105 - the fake server's own
+
+
+class Bench(ABC):
+    """A provider's account on a fake server. `credentials` are right for it."""
+
+    credentials: dict[str, str]
+
+    @abstractmethod
+    def running(self) -> AbstractContextManager[object]:
+        """The fake server, up."""
+
+    @abstractmethod
+    def arrange(self, outcome: type[DeliveryError]) -> None:
+        """Make the next message end like this."""
+
+    @abstractmethod
+    def wrong_credentials(self) -> dict[str, str]:
+        """Credentials that the server does not take."""
+
+    @abstractmethod
+    def nobody_there(self) -> dict[str, str]:
+        """Credentials for a place where nothing listens."""
+
+    @abstractmethod
+    def accepted(self) -> int:
+        """How many messages have arrived."""
+
+
+class SmtpBench(Bench):
+    def __init__(self) -> None:
+        self._server = FakeSmtp(login=("robot", SECRET), port=free_port())
+        self.credentials = {
+            "host": self._server.host,
+            "port": str(self._server.port),
+            "security": "none",
+            "username": "robot",
+            "password": SECRET,
+            "from": "hello@acme.example",
+        }
+
+    def running(self) -> AbstractContextManager[object]:
+        return self._server
+
+    def arrange(self, outcome: type[DeliveryError]) -> None:
+        answers: dict[type[DeliveryError], tuple[str, str | Reaction]] = {
+            Unavailable: ("RCPT", f"451 4.7.1 Later, {SECRET}"),
+            Refused: ("RCPT", f"550 5.1.1 No such user, {SECRET}"),
+            AccountBroken: ("MAIL", f"530 5.7.0 Log in first, {SECRET}"),
+            OutcomeUnknown: ("CONTENT", Reaction.HANG_UP),
+        }
+        self._server.answer(*answers[outcome])
+
+    def wrong_credentials(self) -> dict[str, str]:
+        return self.credentials | {"password": f"not-{SECRET}"}
+
+    def nobody_there(self) -> dict[str, str]:
+        return self.credentials | {"port": str(free_port())}
+
+    def accepted(self) -> int:
+        return len(self._server.messages)
+
+
+BENCHES: dict[str, type[Bench]] = {"smtp": SmtpBench}
+
+
+@pytest.fixture(params=sorted(BENCHES))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def bench(name: str) -> Iterator[Bench]:
+    bench = BENCHES[name]()
+    with bench.running():
+        yield bench
+
+
+@pytest.fixture
+def adapter(name: str, bench: Bench) -> Iterator[Adapter]:
+    with closing(get_provider(name).connect(bench.credentials, lambda: NOON)) as adapter:
+        yield adapter
+
+
+@pytest.fixture
+def outgoing(make_email: MakeEmail) -> Outgoing:
+    return make_email()
+
+
+def test_every_registered_provider_has_a_bench() -> None:
+    assert set(BENCHES) == set(PROVIDERS)
+
+
+def test_a_provider_is_registered_under_its_own_name(name: str) -> None:
+    assert get_provider(name).name == name
+
+
+def test_an_unknown_provider_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        get_provider("pigeon")
+
+
+def test_every_field_explains_itself(name: str) -> None:
+    fields = get_provider(name).fields
+    assert len({field.name for field in fields}) == len(fields)
+    for field in fields:
+        assert field.label
+        assert field.help.endswith(".")
+        assert bool(field.choices) == (field.type is FieldType.CHOICE)
+        assert not field.choices or field.default in field.choices
+
+
+def test_every_problem_of_the_credentials_is_named_at_once_and_no_value(name: str) -> None:
+    provider = get_provider(name)
+    given = {field.name: "\x00" + SECRET for field in provider.fields} | {SECRET: "?"}
+    with pytest.raises(InvalidRequest) as raised:
+        provider.validate(given)
+    named = {issue.path[0] for issue in raised.value.issues}
+    assert named == set(given)
+    shown = [raised.value.message, *(issue.message for issue in raised.value.issues)]
+    assert not any(SECRET in text for text in shown)
+
+
+def test_required_fields_are_required(name: str) -> None:
+    provider = get_provider(name)
+    needed = {f.name for f in provider.fields if f.is_required and not f.default}
+    with pytest.raises(InvalidRequest) as raised:
+        provider.validate({})
+    assert {issue.path[0] for issue in raised.value.issues} == needed
+
+
+def test_validated_credentials_hold_every_field_and_validate_again(name: str) -> None:
+    provider = get_provider(name)
+    values = provider.validate(BENCHES[name]().credentials)
+    assert set(values) == {field.name for field in provider.fields}
+    assert provider.validate(values) == values
+
+
+def test_credentials_that_have_gone_bad_break_the_account(name: str) -> None:
+    with pytest.raises(AccountBroken, match="not valid"):
+        get_provider(name).connect({})
+
+
+def test_an_accepted_message_gives_a_receipt(
+    adapter: Adapter, bench: Bench, outgoing: Outgoing
+) -> None:
+    assert adapter.send(outgoing).provider_message_id
+    assert bench.accepted() == 1
+
+
+@pytest.mark.parametrize("outcome", [Unavailable, Refused, AccountBroken])
+def test_each_outcome_is_told_apart_and_shows_no_secret(
+    outcome: type[DeliveryError], adapter: Adapter, bench: Bench, outgoing: Outgoing
+) -> None:
+    bench.arrange(outcome)
+    with pytest.raises(outcome) as raised:
+        adapter.send(outgoing)
+    text = str(raised.value)
+    assert SECRET not in text
+    assert text.isprintable()
+    assert len(text) <= 500
+    assert bench.accepted() == 0
+
+
+def test_a_lost_reply_leaves_the_outcome_unknown_and_sends_once(
+    adapter: Adapter, bench: Bench, outgoing: Outgoing
+) -> None:
+    bench.arrange(OutcomeUnknown)
+    with pytest.raises(OutcomeUnknown):
+        adapter.send(outgoing)
+    assert bench.accepted() == 1
+
+
+def test_an_adapter_recovers_from_each_outcome(
+    adapter: Adapter, bench: Bench, outgoing: Outgoing
+) -> None:
+    adapter.send(outgoing)
+    bench.arrange(Refused)
+    with pytest.raises(Refused):
+        adapter.send(outgoing)
+    adapter.check()
+
+
+def test_a_place_where_nobody_listens_is_unavailable(
+    name: str, bench: Bench, outgoing: Outgoing
+) -> None:
+    with closing(get_provider(name).connect(bench.nobody_there())) as adapter:
+        for call in (adapter.check, lambda: adapter.send(outgoing)):
+            with pytest.raises(Unavailable):
+                call()
+
+
+def test_a_check_tells_right_from_wrong_credentials_and_sends_nothing(
+    name: str, adapter: Adapter, bench: Bench
+) -> None:
+    adapter.check()
+    wrong = bench.wrong_credentials()
+    with closing(get_provider(name).connect(wrong)) as other, pytest.raises(AccountBroken):
+        other.check()
+    assert bench.accepted() == 0
+
+
+def test_a_message_of_another_channel_is_not_supported(
+    name: str, adapter: Adapter, bench: Bench, make_email: MakeEmail
+) -> None:
+    assert get_provider(name).channel is Channel.EMAIL
+    sms = make_email(channel=Channel.SMS, recipient="+15550100", body=SmsBody("hi"))
+    with pytest.raises(Unsupported):
+        adapter.send(sms)
+    assert bench.accepted() == 0
+
+
+FEATURES: dict[Capability, dict[str, Any]] = {
+    Capability.ATTACHMENTS: {"attachments": (Attachment("a.txt", "text/plain", b"x"),)},
+    Capability.COPIES: {"envelope": Envelope(cc=("bo@example.com",), bcc=("cy@example.com",))},
+    Capability.LIST_UNSUBSCRIBE: {"list_unsubscribe_url": "https://acme.example/u/1"},
+}
+
+
+@pytest.mark.parametrize("capability", list(Capability))
+def test_what_a_provider_claims_it_can_do_it_does_and_nothing_else(
+    capability: Capability, name: str, adapter: Adapter, bench: Bench, make_email: MakeEmail
+) -> None:
+    message = make_email(**FEATURES[capability])
+    if capability in get_provider(name).capabilities:
+        assert adapter.send(message).detail is None
+        assert bench.accepted() == 1
+    else:
+        with pytest.raises(Unsupported):
+            adapter.send(message)
+
+
+def test_nothing_that_is_printed_of_an_adapter_holds_a_secret(adapter: Adapter) -> None:
+    parts = [adapter, *vars(adapter).values()]
+    assert not any(SECRET in f"{part!r}{part!s}" for part in parts)
+
+
+def test_a_closed_adapter_may_be_closed_again(adapter: Adapter, outgoing: Outgoing) -> None:
+    adapter.send(outgoing)
+    adapter.close()
+    adapter.close()
