@@ -20,7 +20,7 @@ from senderkit.errors import SealBroken
 _PASSWORDS: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 _UNUSABLE_HASH: Final = _PASSWORDS.hash(secrets.token_urlsafe(32))
-"""Checked when the account does not exist, so that the answer takes as long as for one that does."""
+# Checked for an account that does not exist, so that its answer takes as long as any other.
 
 
 class Vault:

@@ -64,9 +64,7 @@ class MessageStatus(StrEnum):
     BLOCKED = "blocked"
 
 
-PENDING: Final = frozenset(
-    {MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.RENDERED}
-)
+PENDING: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.RENDERED})
 """Statuses that the dispatcher still has work with."""
 
 CANCELABLE: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED})
@@ -142,9 +140,7 @@ class TimelineEvent(StrEnum):
     DUPLICATE = "duplicate"
 
 
-STATUS_FILTERS: Final = frozenset(s.value for s in MessageStatus) | {
-    TimelineEvent.DISPATCHED.value
-}
+STATUS_FILTERS: Final = frozenset(s.value for s in MessageStatus) | {TimelineEvent.DISPATCHED.value}
 """What `status=` of `GET /v1/messages` takes: every status, and `dispatched` for history's sake."""
 
 

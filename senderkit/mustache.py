@@ -30,7 +30,7 @@ MAX_NAME_CHARACTERS: Final = 200
 MAX_SECTION_DEPTH: Final = 50
 MAX_PARTIAL_DEPTH: Final = 20
 MAX_OUTPUT_BYTES: Final = 1_000_000
-MAX_OPERATIONS: Final = 400_000
+MAX_OPERATIONS: Final = 250_000
 
 Partials = Callable[[str], str | None]
 """Returns the source of the block of that name, or None (which renders as nothing)."""
@@ -236,7 +236,7 @@ class _Parser:
         """The bounds of the tag's line when nothing else is on it. Looking back stops at
         `position`, where the tag before ended."""
         line_start = self._source.rfind("\n", position, start) + 1
-        if not line_start:
+        if line_start == 0:
             if position and self._source[position - 1] != "\n":
                 return None
             line_start = position
@@ -377,7 +377,7 @@ class _Run:
                 yield self._walk(self._block(node, depth), context, depth + 1)
             elif node.kind is ReferenceKind.SECTION:
                 for inside in self._contexts(node, context):
-                    self._budget.spend(1 + len(inside.path) // 64)
+                    self._budget.spend(2 + len(inside.path) // 64)
                     yield self._walk(node.children, inside, depth)
             elif node.kind is ReferenceKind.INVERTED:
                 if not _is_true(self._find(node, context)[0]):
@@ -440,7 +440,7 @@ class _Run:
         source = self._partials(tag.name)
         if not source:
             return ()
-        self._budget.spend((len(source) + source.count("\n") * len(tag.indent)) // 50)
+        self._budget.spend((len(source) + source.count("\n") * len(tag.indent)) // 10)
         indented = tag.indent + source[:-1].replace("\n", "\n" + tag.indent) + source[-1]
         return compile_template(indented, name=f"Block '{tag.name}'")._nodes
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, Final, assert_never
 
 import css_inline
@@ -194,6 +194,7 @@ def body_from_output(channel: Channel, output: JsonObject) -> Body:
 MAX_INLINED_CHARACTERS: Final = 200_000
 MAX_INLINED_START_TAGS: Final = 3_000
 MAX_INLINED_TAGS: Final = 6_000
+MAX_INLINED_DEPTH: Final = 100
 MAX_INLINED_GROWTH: Final = 10
 MAX_FINAL_CHARACTERS: Final = 1_000_000
 _MAX_REOPENED_CHARACTERS: Final = 5_000_000
@@ -202,6 +203,9 @@ _MAX_INLINER_STEPS: Final = 500_000_000
 
 _START_TAG: Final = re.compile(r"<[a-zA-Z]")
 _TAG: Final = re.compile(r"</?[a-zA-Z]")
+_TAG_NAME: Final = re.compile(r"<([a-zA-Z][^\s/>]*+)")
+_PLAIN_NAME: Final = re.compile(r"[a-z][a-z0-9:-]*")
+_CLEAN_TAG: Final = re.compile(r"<(/?[a-z][a-z0-9:-]*)")
 _STYLE: Final = re.compile(r"<style(?=[\s/>])(.*?)(?:</style(?=[\s/>])|\Z)", re.DOTALL | re.I)
 
 
@@ -217,6 +221,14 @@ _FORMATTING_TAG: Final = re.compile(
     r"""(?:[^>"'=]++|=\s*+(?:"[^"]*+"|'[^']*+')|["'=])*+""",
     re.I,
 )
+_VOID: Final = _tags(
+    "area base basefont bgsound br col embed frame hr image img input keygen link meta param "
+    "source track wbr"
+)
+_RAW: Final = _tags("style script")
+_IMPLIED: Final = _tags("tbody tr colgroup p br img")
+# Elements whose content parsers take differently, by their version or settings.
+_UNMEASURED: Final = _tags("svg math template noscript select frameset")
 _BODY_NAME: Final = re.compile(r"<body(?=[\s/>])", re.I)
 _REST_OF_TAG: Final = re.compile(r"""(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
 
@@ -249,8 +261,9 @@ def inline_css(html: str) -> str:
 def _is_cheap_to_inline(html: str) -> bool:
     """Whether parsing and inlining `html` takes well under a second and 100 MB.
 
-    Every limit was found by measuring: depth crashes the parser, unclosed formatting elements
-    multiply with blocks, rules and declarations multiply with elements.
+    Every limit was found by measuring: depth overruns a small thread's stack (0.8 kB a level)
+    and ends the process, unclosed formatting elements multiply with blocks, rules and
+    declarations multiply with elements.
     """
     start_tags = len(_START_TAG.findall(html))
     if (
@@ -262,9 +275,10 @@ def _is_cheap_to_inline(html: str) -> bool:
         return False
     styles = _STYLE.findall(html)
     rules = sum(style.count(mark) for style in styles for mark in "{;,")
-    elements = start_tags + _count_formatting_elements(html)
+    elements, depth = _measure(html, start_tags)
     return (
-        sum(map(len, styles)) * elements <= _MAX_INLINED_STYLE
+        True
+        and sum(map(len, styles)) * elements <= _MAX_INLINED_STYLE
         and rules * rules * elements <= _MAX_INLINER_STEPS
     )
 
@@ -282,11 +296,23 @@ def _reopened_characters(html: str) -> int:
     return links + others
 
 
-def _count_formatting_elements(html: str) -> int:
-    """How many formatting elements a parser makes, the repeated ones included."""
+def _measure(html: str, start_tags: int) -> tuple[int, int]:
+    """At least as many elements, and levels of them, as a parser makes of `html`.
+
+    The cleaner parses as the inliner does but without recursion, and what it writes is
+    well-formed. Where the two might differ the bounds are worked out from the start tags alone.
+    """
+    names = {name.lower() for name in _TAG_NAME.findall(html)}
+    if not names.isdisjoint(_UNMEASURED) or not all(map(_PLAIN_NAME.fullmatch, names)):
+        return start_tags * start_tags, 2 * start_tags
+    known = {*names, *_IMPLIED} - _RAW
     encodable = html.encode("utf-8", "replace").decode()
-    cleaned = nh3.clean(encodable, tags=set(_FORMATTING), attributes={}, link_rel=None)
-    return cleaned.count("</")
+    cleaned = nh3.clean(
+        encodable, tags=known, clean_content_tags=set(_RAW), attributes={}, link_rel=None
+    )
+    tags = [name for name in _CLEAN_TAG.findall(cleaned) if name not in _VOID]
+    levels = accumulate(-1 if name.startswith("/") else 1 for name in tags)
+    return max(start_tags, len(tags) // 2), max(levels, default=0)
 
 
 def insert_preheader(html: str, preheader: str) -> str:
@@ -331,15 +357,14 @@ _NEW_LINE: Final = _tags(
     "hgroup li main nav section summary table tr"
 )
 _UNREAD: Final = _tags("title style script noscript template iframe object")
-_VOID: Final = _tags("area br col hr img wbr")
+_NO_DISPLAY: Final = re.compile(r"display\s*+:\s*+none", re.I)
 _SMALL_NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _MAX_LIST_INDENT: Final = 6
 
 _CLEANER: Final = nh3.Cleaner(
-    tags={*nh3.ALLOWED_TAGS, *_NEW_LINE, _LINK} - _FORMATTING,
+    tags={*nh3.ALLOWED_TAGS, *_NEW_LINE, *(f"x-{tag}" for tag in _FORMATTING)} - _FORMATTING,
     clean_content_tags=set(_UNREAD),
     attributes={_LINK: {"href"}, "img": {"alt"}, "ol": {"start"}, "*": {"style", "hidden"}},
-    filter_style_properties={"display"},
     link_rel=None,
 )
 
@@ -392,7 +417,8 @@ class _TextWriter(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        if self._hidden_depth or "hidden" in given or "none" in given.get("style", ""):
+        is_hidden = "hidden" in given or _NO_DISPLAY.search(given.get("style", ""))
+        if self._hidden_depth or is_hidden:
             self._hidden_depth += tag not in _VOID
             return
         self._break(self._break_of(tag))

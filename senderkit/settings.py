@@ -40,6 +40,10 @@ class SeedKey:
     scopes: tuple[str, ...]
 
 
+_NO_SEED_KEYS: Final[tuple[SeedKey, ...]] = ()
+_NO_TEXTS: Final[tuple[str, ...]] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One documented setting, for `docs/configuration.md` and for `--help`."""
@@ -289,7 +293,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         "threads": reader.parsed("THREADS", 16, _whole_number(1, 256)),
         "smtp_url": reader.text("SMTP_URL"),
         "mail_from": reader.text("MAIL_FROM"),
-        "seed_keys": reader.parsed("SEED_KEYS", (), _seed_keys),
+        "seed_keys": reader.parsed("SEED_KEYS", _NO_SEED_KEYS, _seed_keys),
         "rate_limit_per_minute": reader.parsed(
             "RATE_LIMIT_PER_MINUTE", 0, _whole_number(0, 1_000_000)
         ),
@@ -301,7 +305,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     }
     plain["public_url"] = plain["public_url"] or f"http://127.0.0.1:{plain['port']}"
     secret_key = reader.parsed("SECRET_KEY", "", _secret_key)
-    encryption_keys = reader.parsed("ENCRYPTION_KEY", (), _encryption_keys)
+    encryption_keys = reader.parsed("ENCRYPTION_KEY", _NO_TEXTS, _encryption_keys)
     settings = Settings(data_dir, database_url, secret_key, encryption_keys, **plain)  # type: ignore[arg-type]
     _check_together(settings, reader.problems)
     if reader.problems:
@@ -320,6 +324,7 @@ def _with_kept_secrets(settings: Settings) -> Settings:
         )
         return replace(settings, secret_key=_secret_key(secret_key), encryption_keys=kept)
     except OSError as error:
-        raise SettingsError([f"SENDERKIT_DATA_DIR: {settings.data_dir}: {error.strerror}."]) from error
+        problem = f"SENDERKIT_DATA_DIR: {settings.data_dir}: {error.strerror}."
+        raise SettingsError([problem]) from error
     except ValueError as error:
         raise SettingsError([f"A key file in {settings.data_dir}: {error}."]) from error

@@ -114,7 +114,7 @@
 
   // -- keyboard --
   const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
-  let pressedG = 0;
+  let pressedG = -Infinity;
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (event.key === "Escape") {
@@ -126,7 +126,7 @@
     }
     if (!(event.target instanceof Element) || typing(event.target) || document.querySelector("dialog[open]")) return;
     const afterG = event.timeStamp - pressedG < 1200;
-    pressedG = 0;
+    pressedG = -Infinity;
     if (afterG) {
       const place = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
       if (place) { event.preventDefault(); place.click(); }

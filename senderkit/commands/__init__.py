@@ -27,6 +27,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
 from senderkit.commands.metadata_terms import (
     MetadataRow,
@@ -65,7 +66,6 @@ from senderkit.commands.templates import (
     DescribeTemplateBody,
     RenderTemplate,
     RenderTemplateBody,
-    check_template_content,
     parse_add_version,
     parse_create_template,
     parse_describe_template,

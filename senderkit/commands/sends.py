@@ -172,7 +172,7 @@ def _collect_template_send(
     if channel not in (None, Channel.EMAIL):
         body = _without(body, _ENVELOPE_FIELDS)
     parsed = collect(TemplateSendBody, body, issues, context={"now": now})
-    if issues and channel:
+    if parsed is None and channel:
         _collect_recipient(channel, body.get("to"), issues)
     return parsed
 

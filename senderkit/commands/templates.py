@@ -14,7 +14,6 @@ from senderkit.commands.content import (
     PushContent,
     SmsContent,
     WebPushContent,
-    check_template_content,
 )
 from senderkit.commands.fields import ChannelName, Command, Vars, Version, Wire, WireBody
 from senderkit.commands.issues import Body, IssueCode, Path, collect, flaw, flaws, refuse
@@ -26,18 +25,6 @@ from senderkit.commands.limits import (
 )
 from senderkit.domain import Channel, JsonObject
 from senderkit.errors import Issue
-
-__all__ = [
-    "AddVersion",
-    "CreateTemplate",
-    "DescribeTemplate",
-    "RenderTemplate",
-    "check_template_content",
-    "parse_add_version",
-    "parse_create_template",
-    "parse_describe_template",
-    "parse_render_template",
-]
 
 SLUG_PATTERN: Final = rf"[a-z0-9][a-z0-9._-]{{0,{MAX_SLUG - 1}}}"
 _SLUG: Final = re.compile(SLUG_PATTERN)

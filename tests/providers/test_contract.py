@@ -28,7 +28,7 @@ from senderkit.providers.base import Adapter, Capability, FieldType
 from tests.fakes import FakeSmtp, Reaction, free_port
 from tests.providers.conftest import NOON, MakeEmail
 
-SECRET = "correct-horse-battery"  # noqa: S105 - the fake server's own
+SECRET = "correct-horse-battery"
 
 
 class Bench(ABC):

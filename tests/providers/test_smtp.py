@@ -424,7 +424,7 @@ def test_a_wrong_password_breaks_the_account(
     mechanism: str, start_smtp: StartSmtp, connect: Connect, make_email: MakeEmail
 ) -> None:
     server = start_smtp(login=LOGIN, mechanisms=(mechanism,))
-    adapter = connect(server, username=LOGIN[0], password="wrong")  # noqa: S106 - a fake one
+    adapter = connect(server, username=LOGIN[0], password="wrong")
     with pytest.raises(AccountBroken, match="The login was refused"):
         adapter.send(make_email())
     assert "MAIL" not in server.commands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import time
@@ -43,7 +44,7 @@ def fill(
     return text, list(missing)
 
 
-@pytest.fixture()
+@pytest.fixture
 def _quickly() -> Iterator[None]:
     start = time.thread_time()
     yield
@@ -287,7 +288,6 @@ def test_many_tags_on_one_long_line_parse_in_linear_time(before: str) -> None:
 
 
 NESTED_LOOPS = "{{#a}}" * 8 + "x" + "{{/a}}" * 8
-WIDE = {"a": [{"a": list(range(10))}] * 10}
 DEEP_MISS = "{{#a}}" * 50 + "{{#l}}{{" + "m" * 200 + "}}{{/l}}" + "{{/a}}" * 50
 
 
@@ -390,8 +390,26 @@ json_values = st.recursive(
     max_leaves=12,
 )
 snippets = st.sampled_from(
-    ["{{a}}", "{{{b}}}", "{{&a.b}}", "{{#a}}", "{{/a}}", "{{^b}}", "{{/b}}", "{{.}}", "{{#.}}"]
-    + ["{{/.}}", "{{>a}}", "  {{>b}}\n", "{{!c}}", "{{=<% %>=}}", "<%={{ }}=%>", "<%a%>", "\n", " "]
+    [
+        "{{a}}",
+        "{{{b}}}",
+        "{{&a.b}}",
+        "{{#a}}",
+        "{{/a}}",
+        "{{^b}}",
+        "{{/b}}",
+        "{{.}}",
+        "{{#.}}",
+        "{{/.}}",
+        "{{>a}}",
+        "  {{>b}}\n",
+        "{{!c}}",
+        "{{=<% %>=}}",
+        "<%={{ }}=%>",
+        "<%a%>",
+        "\n",
+        " ",
+    ]
 )
 templates = st.lists(snippets | st.text(alphabet="{}#/^ab.>&=! \r\n", max_size=6)).map("".join)
 
@@ -400,11 +418,8 @@ templates = st.lists(snippets | st.text(alphabet="{}#/^ab.>&=! \r\n", max_size=6
 def test_any_template_and_data_end_in_text_or_a_template_error(
     template: str, data: object, block: str
 ) -> None:
-    try:
+    with contextlib.suppress(TemplateError):
         text, _ = fill(template, data, {"a": block, "b": template}, html.escape)
-    except TemplateError as error:
-        assert str(error)
-    else:
         assert len(text) <= MAX_OUTPUT_BYTES
 
 
@@ -415,5 +430,5 @@ def test_a_template_without_tags_is_its_own_text(text: str, data: object) -> Non
 
 @given(value=json_values)
 def test_a_structure_prints_as_json_that_reads_back(value: object) -> None:
-    text, _ = fill("{{#a}}{{.}}{{/a}}", {"a": [[value]]})
-    assert json.loads(f"[{text}]" if False else text) == [value] or isinstance(value, list)
+    text, _ = fill("{{{a}}}", {"a": {"inside": value}})
+    assert json.loads(text) == {"inside": value}

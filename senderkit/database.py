@@ -1,0 +1,96 @@
+"""The engine for either database: how it is opened, how a transaction begins.
+
+SQLite: WAL, `synchronous=FULL` (an answer means it is on the disk), foreign keys on, and a write
+transaction takes the write lock at once (`BEGIN IMMEDIATE`): one that starts as a reader and turns
+writer fails instead of waiting. Readers ask for `read_only(engine)`. Postgres: psycopg 3, and
+`synchronous_commit` on whatever the server's default is.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+_BUSY_TIMEOUT_SECONDS: Final = 15
+_POOL_TIMEOUT_SECONDS: Final = 10
+_CONNECT_TIMEOUT_SECONDS: Final = 5
+_READ_ONLY: Final = "senderkit_read_only"
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode("utf-8")
+
+
+def engine_options(url: str, *, connections: int) -> dict[str, Any]:
+    """Options for `create_engine`: at most `connections` open at a time, JSON by orjson."""
+    options: dict[str, Any] = {
+        "json_serializer": _dumps,
+        "json_deserializer": orjson.loads,
+        "pool_size": connections,
+        "max_overflow": 0,
+        "pool_timeout": _POOL_TIMEOUT_SECONDS,
+    }
+    if make_url(url).get_backend_name() == "sqlite":
+        waiting = {"timeout": _BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+        return options | {"connect_args": waiting}
+    # `pre_ping` finds a connection that died with its server before a request meets it.
+    connect_args = {
+        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+        "options": "-c synchronous_commit=on -c timezone=UTC",
+    }
+    return options | {"pool_pre_ping": True, "connect_args": connect_args}
+
+
+def _open_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: see `_begin_sqlite`
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA temp_store=MEMORY")
+    cursor.execute("PRAGMA cache_size=-16000")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_reader = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if is_reader else "BEGIN IMMEDIATE")
+
+
+def prepare(engine: Engine) -> Engine:
+    """Attach what SQLite needs; a no-op on Postgres. Returns the same engine."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _open_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def open_engine(url: str, *, connections: int = 8) -> Engine:
+    """An engine of its own, for the shell and the tests; the web takes Flask-SQLAlchemy's."""
+    return prepare(create_engine(url, **engine_options(url, connections=connections)))
+
+
+def read_only(engine: Engine) -> Engine:
+    """The same pool, for transactions that only read: they never wait for a writer."""
+    options: dict[str, Any] = {_READ_ONLY: True}
+    if engine.dialect.name == "postgresql":
+        options["postgresql_readonly"] = True
+    return engine.execution_options(**options)
+
+
+def make_private(url: str) -> None:
+    """Give SQLite's file mode 0600 before anything is written, whatever the umask."""
+    path = make_url(url).database
+    if make_url(url).get_backend_name() != "sqlite" or not path or path == ":memory:":
+        return
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    for name in (path, f"{path}-wal", f"{path}-shm"):
+        if Path(name).exists():
+            Path(name).chmod(0o600)

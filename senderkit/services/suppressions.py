@@ -1,0 +1,93 @@
+"""Who gets nothing more: one list for each workspace and channel, live mode only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from senderkit.domain import Channel, Mode, SuppressionReason, TimelineEvent
+from senderkit.models import Message, Suppression
+from senderkit.outbox import Claim
+from senderkit.services.delivery import Entry, note
+
+
+def find_suppressed(connection: Connection, claims: Iterable[Claim]) -> set[int]:
+    """The ids of the live messages among `claims` whose recipient is on the list."""
+    by_key: dict[tuple[int, str, str], list[int]] = {}
+    for claim in claims:
+        key = (claim.workspace_id, claim.channel.value, claim.recipient_key)
+        by_key.setdefault(key, []).append(claim.id)
+    if not by_key:
+        return set()
+    rows = connection.execute(
+        select(Suppression.workspace_id, Suppression.channel, Suppression.recipient_key).where(
+            Suppression.recipient_key.in_({key[2] for key in by_key})
+        )
+    )
+    return {found for row in rows for found in by_key.get((row[0], row[1], row[2]), ())}
+
+
+def suppress(
+    connection: Connection,
+    workspace_id: int,
+    channel: Channel,
+    recipient_key: str,
+    *,
+    reason: SuppressionReason,
+    now: datetime,
+    message_id: int | None = None,
+) -> bool:
+    """Put a recipient on the list; whether they were not on it before."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = (
+        dialect.insert(Suppression)
+        .values(
+            workspace_id=workspace_id,
+            channel=channel.value,
+            recipient_key=recipient_key,
+            reason=reason.value,
+            message_id=message_id,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Suppression.id)
+    )
+    return connection.execute(statement).one_or_none() is not None
+
+
+def find_unsubscribable(reader: Engine, public_id: str) -> str | None:
+    """The recipient that the unsubscribe link of a message is about, or None."""
+    statement = select(Message.recipient_key).where(
+        Message.public_id == public_id, Message.channel == Channel.EMAIL.value
+    )
+    with reader.connect() as connection:
+        return connection.execute(statement).scalar_one_or_none()
+
+
+def unsubscribe(engine: Engine, public_id: str, *, now: datetime) -> None:
+    """A person asked for no more mail by the link in a message. Repeats change nothing.
+
+    The message keeps its status; its timeline says what happened.
+    """
+    statement = select(
+        Message.id, Message.workspace_id, Message.channel, Message.recipient_key, Message.livemode
+    ).where(Message.public_id == public_id)
+    with engine.begin() as connection:
+        row = connection.execute(statement).one_or_none()
+        if row is None or Mode.of(row[4]) is Mode.TEST:
+            return
+        is_new = suppress(
+            connection,
+            row[1],
+            Channel(row[2]),
+            row[3],
+            reason=SuppressionReason.UNSUBSCRIBED,
+            now=now,
+            message_id=row[0],
+        )
+        if is_new:
+            entry = Entry(TimelineEvent.OPTED_OUT, now, {"by": "recipient"})
+            note(connection, row[0], entry)

@@ -1,0 +1,32 @@
+"""The Flask extensions, made once and bound to each application by `create_app`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import has_request_context, request
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
+from flask_wtf import CSRFProtect
+from sqlalchemy import Connection, Engine
+
+from senderkit.database import read_only
+from senderkit.models import Base
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class RequestSession(FlaskSession):
+    """A session whose transactions only read while the request is a GET or HEAD."""
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        bind = super().get_bind(*args, **kwargs)
+        if isinstance(bind, Engine) and has_request_context() and request.method in _READING:
+            return read_only(bind)
+        return bind
+
+
+database = SQLAlchemy(model_class=Base, session_options={"class_": RequestSession})
+migrate = Migrate()
+csrf = CSRFProtect()
