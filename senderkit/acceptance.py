@@ -235,20 +235,22 @@ class AcceptanceWriter:
             if first.body_hash != acceptance.body_hash:
                 differing.append(first.message_id)
         if differing:
-            self._note_duplicates(differing)
+            self.note_duplicates(differing)
 
-    def _note_duplicates(self, message_ids: Sequence[int]) -> None:
-        """In a transaction of its own, since here the messages are locked before the counter."""
+    def note_duplicates(self, message_ids: Sequence[int]) -> None:
+        """Remark on the timelines that a repeated key came with a body that differs.
+
+        In a transaction of its own, since here the messages are locked before the counter.
+        """
         try:
             with self._engine.begin() as connection:
-                note_duplicates(connection, message_ids, self._clock())
+                _note_duplicates(connection, message_ids, self._clock())
         except SQLAlchemyError as error:
             # The answers stand; only the remark on the timeline is lost.
             _log.error("duplicate_not_noted", error=type(error).__name__)
 
 
-def note_duplicates(connection: Connection, message_ids: Iterable[int], now: datetime) -> None:
-    """Remark on the timelines that a repeated key came with a body that differs."""
+def _note_duplicates(connection: Connection, message_ids: Iterable[int], now: datetime) -> None:
     noted = sorted(set(message_ids))
     locked = select(Message.id).where(Message.id.in_(noted)).order_by(Message.id).with_for_update()
     present = list(connection.execute(locked).scalars())

@@ -277,7 +277,7 @@ def _is_cheap_to_inline(html: str) -> bool:
     rules = sum(style.count(mark) for style in styles for mark in "{;,")
     elements, depth = _measure(html, start_tags)
     return (
-        True
+        depth <= MAX_INLINED_DEPTH
         and sum(map(len, styles)) * elements <= _MAX_INLINED_STYLE
         and rules * rules * elements <= _MAX_INLINER_STEPS
     )

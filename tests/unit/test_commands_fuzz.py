@@ -81,7 +81,7 @@ def check_answerable(error: InvalidRequest) -> None:
     ],
     ids=["send", "send-raw", "create", "version", "describe", "render"],
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(body=BODIES)
 def test_any_body_is_a_command_or_refused(
     parse: Callable[[dict[str, Any]], object], body: dict[str, Any]
@@ -89,7 +89,7 @@ def test_any_body_is_a_command_or_refused(
     command_or_refusal(lambda: parse(body))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(channel=st.sampled_from(Channel), content=st.dictionaries(NAMES, LIKELY, max_size=8))
 def test_any_template_content_is_stored_or_refused(
     channel: Channel, content: dict[str, Any]

@@ -166,7 +166,7 @@ def test_large_attachments_beside_an_emoji_are_read_at_once() -> None:
     assert time.thread_time() - started < 1
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(), JSON_VALUES), st.booleans())
 def test_what_a_json_writer_writes_comes_back(value: dict[str, Any], is_ascii: bool) -> None:
     raw = json.dumps(value, ensure_ascii=is_ascii).encode()

@@ -1,0 +1,192 @@
+"""Connections: which provider account a live message goes through, and its adapter.
+
+A message goes through the template's own connection if it has one, else the channel's default, else
+(email) the connection of the environment. Adapters are kept, so that sockets are reused; one is
+made anew when its row has changed.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection as DatabaseConnection
+from sqlalchemy import Engine, Row, select, update
+from sqlalchemy.orm import Session
+
+from senderkit.crypto import Vault
+from senderkit.domain import Channel, Clock, new_uuid
+from senderkit.errors import AccountBroken, SealBroken
+from senderkit.models import Connection, Template
+from senderkit.providers import PROVIDERS, get_provider
+from senderkit.providers.base import Adapter
+from senderkit.providers.smtp import connection_fields_from_url
+
+ENVIRONMENT_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "senderkit:environment"))
+"""The id of the connection that the environment declares; the same on every server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The connection that a message goes through. `credentials` are sealed unless `fields` is."""
+
+    connection_id: str
+    provider: str
+    version: str
+    broken_reason: str | None = None
+    sealed_fields: bytes = field(default=b"", repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Connections:
+    """Finds routes and keeps their adapters. Safe to share between threads."""
+
+    def __init__(self, vault: Vault, clock: Clock, smtp_url: str | None, mail_from: str | None):
+        self._vault = vault
+        self._clock = clock
+        self._environment = _environment_route(smtp_url, mail_from)
+        self._adapters: dict[str, tuple[str, Adapter]] = {}
+        self._lock = threading.Lock()
+
+    def find_route(
+        self,
+        connection: DatabaseConnection,
+        workspace_id: int,
+        channel: Channel,
+        template_slug: str | None = None,
+    ) -> Route | None:
+        """The route of a message sent now, or None when nothing can deliver that channel."""
+        own = _find_template_route(connection, workspace_id, template_slug)
+        if own is not None:
+            return own
+        row = connection.execute(
+            _ROUTE.where(
+                Connection.workspace_id == workspace_id,
+                Connection.channel == channel.value,
+                Connection.is_default.is_(True),
+            )
+        ).one_or_none()
+        if row is not None:
+            return _route_of(row)
+        return self._environment if channel is Channel.EMAIL else None
+
+    def adapter(self, route: Route) -> Adapter:
+        """The adapter of a route. Raises `AccountBroken` when its credentials cannot be used."""
+        with self._lock:
+            version, adapter = self._adapters.get(route.connection_id, ("", None))
+            if adapter is not None and version == route.version:
+                return adapter
+            made = get_provider(route.provider).connect(self._fields(route), self._clock)
+            self._adapters[route.connection_id] = (route.version, made)
+        if adapter is not None:
+            adapter.close()
+        return made
+
+    def close(self) -> None:
+        """Close every kept adapter and its sockets."""
+        with self._lock:
+            adapters = [adapter for _, adapter in self._adapters.values()]
+            self._adapters.clear()
+        for adapter in adapters:
+            adapter.close()
+
+    def _fields(self, route: Route) -> Mapping[str, str]:
+        if not route.sealed_fields:
+            return route.fields
+        try:
+            return self._vault.unseal(route.sealed_fields)
+        except SealBroken as error:
+            raise AccountBroken(
+                "The stored credentials do not open: the encryption key has changed."
+            ) from error
+
+    def add(
+        self,
+        session: Session,
+        *,
+        workspace_id: int,
+        provider: str,
+        name: str,
+        credentials: Mapping[str, str],
+        is_default: bool,
+        now: datetime,
+    ) -> Connection:
+        """Store a connection with its credentials sealed.
+
+        Raises `NotFound` for an unknown provider and `InvalidRequest` for bad credentials. The
+        first connection of a channel becomes its default.
+        """
+        kind = get_provider(provider)
+        fields = kind.validate(credentials)
+        channel = kind.channel.value
+        known = select(Connection.id).where(
+            Connection.workspace_id == workspace_id, Connection.channel == channel
+        )
+        is_first = session.scalars(known.limit(1)).one_or_none() is None
+        if is_default:
+            session.execute(
+                update(Connection)
+                .where(Connection.workspace_id == workspace_id, Connection.channel == channel)
+                .values(is_default=False)
+            )
+        added = Connection(
+            uuid=new_uuid(),
+            workspace_id=workspace_id,
+            channel=channel,
+            provider=provider,
+            name=name,
+            sealed_fields=self._vault.seal(fields),
+            is_default=is_default or is_first,
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(added)
+        session.commit()
+        return added
+
+
+_ROUTE: Final = select(
+    Connection.uuid,
+    Connection.provider,
+    Connection.updated_at,
+    Connection.broken_reason,
+    Connection.sealed_fields,
+)
+
+
+def _route_of(row: Row[*tuple[Any, ...]]) -> Route:
+    return Route(row[0], row[1], row[2].isoformat(), row[3], row[4])
+
+
+def _find_template_route(
+    connection: DatabaseConnection, workspace_id: int, template_slug: str | None
+) -> Route | None:
+    if template_slug is None:
+        return None
+    row = connection.execute(
+        _ROUTE.join(Template, Template.connection_id == Connection.id).where(
+            Template.workspace_id == workspace_id, Template.slug == template_slug
+        )
+    ).one_or_none()
+    return None if row is None else _route_of(row)
+
+
+def _environment_route(smtp_url: str | None, mail_from: str | None) -> Route | None:
+    if smtp_url is None or mail_from is None:
+        return None
+    fields = connection_fields_from_url(smtp_url, mail_from)
+    return Route(ENVIRONMENT_ID, PROVIDERS["smtp"].name, "environment", fields=fields)
+
+
+def mark_broken(engine: Engine, connection_id: str, reason: str, now: datetime) -> None:
+    """Nothing more goes through this connection until a person repairs it."""
+    with engine.begin() as connection:
+        connection.execute(
+            update(Connection)
+            .where(Connection.uuid == connection_id)
+            .values(broken_reason=reason, updated_at=now)
+        )

@@ -1,0 +1,356 @@
+"""Templates and their versions: draft, describe, publish, archive, render.
+
+A version never changes once stored. Publishing and rolling back point the template at one; the next
+send in every process uses it, since the pointer is read on each send. Compiled versions are kept by
+their id, which is never given twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, joinedload
+
+from senderkit.commands import (
+    AddVersion,
+    CreateTemplate,
+    DescribeTemplate,
+    RenderTemplate,
+    check_template_content,
+)
+from senderkit.domain import Channel, JsonObject, Mode, TemplateStatus, new_public_id
+from senderkit.errors import (
+    InvalidRequest,
+    Issue,
+    NotFound,
+    SlugTaken,
+    TemplateArchived,
+    TemplateError,
+    TemplateNotFound,
+    TemplateNotPublished,
+    TemplateSyntaxError,
+    VersionNotFound,
+)
+from senderkit.models import Template, TemplateVersion
+from senderkit.rendering import CompiledContent, Rendered, compile_content
+
+_KEPT_VERSIONS: Final = 512
+
+
+def status_of(template: Template) -> TemplateStatus:
+    """Active once published, archived when put away, else a draft."""
+    if template.archived_at is not None:
+        return TemplateStatus.ARCHIVED
+    if template.published_version_id is not None:
+        return TemplateStatus.ACTIVE
+    return TemplateStatus.DRAFT
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedVersion:
+    """The version that a send is pinned to when it is accepted."""
+
+    slug: str
+    channel: Channel
+    version_id: int
+    number: int
+    is_essential: bool
+
+
+def resolve(
+    connection: Connection, workspace_id: int, slug: str, number: int | None, mode: Mode
+) -> ResolvedVersion:
+    """The pinned version, else the published one in live mode and the newest in test mode.
+
+    Raises `TemplateNotFound`, `TemplateArchived`, `TemplateNotPublished` or `VersionNotFound`.
+    """
+    statement = select(
+        Template.id,
+        Template.channel,
+        Template.archived_at,
+        Template.published_version_id,
+        Template.is_essential,
+    ).where(Template.workspace_id == workspace_id, Template.slug == slug)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise TemplateNotFound(f"There is no template '{slug}'.")
+    if row[2] is not None:
+        raise TemplateArchived(f"The template '{slug}' is archived: restore it to send it again.")
+    version = _find_version(connection, row[0], number, row[3], mode)
+    if version is None and number is not None:
+        raise VersionNotFound(f"The template '{slug}' has no version {number}.")
+    if version is None:
+        raise TemplateNotPublished(f"The template '{slug}' has no published version.")
+    return ResolvedVersion(slug, Channel(row[1]), version[0], version[1], row[4])
+
+
+def _find_version(
+    connection: Connection,
+    template_id: int,
+    number: int | None,
+    published_id: int | None,
+    mode: Mode,
+) -> tuple[int, int] | None:
+    statement = select(TemplateVersion.id, TemplateVersion.number)
+    if number is not None:
+        statement = statement.where(
+            TemplateVersion.template_id == template_id, TemplateVersion.number == number
+        )
+    elif mode is Mode.LIVE:
+        statement = statement.where(TemplateVersion.id == published_id)
+    else:
+        statement = (
+            statement.where(TemplateVersion.template_id == template_id)
+            .order_by(TemplateVersion.number.desc())
+            .limit(1)
+        )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+class CompiledVersions:
+    """Compiled template versions by id, shared between threads; the oldest used fall out."""
+
+    def __init__(self, reader: Engine) -> None:
+        self._reader = reader
+        self._load = lru_cache(maxsize=_KEPT_VERSIONS)(self._compile)
+
+    def get(self, version_id: int) -> CompiledContent:
+        """Raises `TemplateSyntaxError` for a version that cannot be parsed."""
+        return self._load(version_id)
+
+    def _compile(self, version_id: int) -> CompiledContent:
+        statement = (
+            select(Template.channel, TemplateVersion.content)
+            .join(Template, Template.id == TemplateVersion.template_id)
+            .where(TemplateVersion.id == version_id)
+        )
+        with self._reader.connect() as connection:
+            channel, content = connection.execute(statement).one()
+        return compile_content(Channel(channel), content)
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def list_templates(session: Session, workspace_id: int) -> list[Template]:
+    """All of a workspace, archived ones too, by slug."""
+    statement = select(Template).where(Template.workspace_id == workspace_id)
+    return list(session.scalars(statement.order_by(Template.slug)))
+
+
+def newest_numbers(session: Session, workspace_id: int) -> dict[int, int]:
+    """The newest version's number by template id."""
+    statement = (
+        select(TemplateVersion.template_id, func.max(TemplateVersion.number))
+        .join(Template, Template.id == TemplateVersion.template_id)
+        .where(Template.workspace_id == workspace_id)
+        .group_by(TemplateVersion.template_id)
+    )
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
+def get_template(session: Session, workspace_id: int, slug: str) -> Template:
+    """By slug, in any case. Raises `TemplateNotFound`."""
+    statement = (
+        select(Template)
+        .where(Template.workspace_id == workspace_id, Template.slug == slug.lower())
+        .options(joinedload(Template.published_version))
+    )
+    template = session.scalars(statement).one_or_none()
+    if template is None:
+        raise TemplateNotFound(f"There is no template '{slug}'.")
+    return template
+
+
+def list_versions(session: Session, template: Template) -> list[TemplateVersion]:
+    """Newest first."""
+    statement = (
+        select(TemplateVersion)
+        .where(TemplateVersion.template_id == template.id)
+        .options(joinedload(TemplateVersion.created_by))
+        .order_by(TemplateVersion.number.desc())
+    )
+    return list(session.scalars(statement))
+
+
+def get_version(session: Session, template: Template, number: int) -> TemplateVersion:
+    """Raises `VersionNotFound`."""
+    statement = select(TemplateVersion).where(
+        TemplateVersion.template_id == template.id, TemplateVersion.number == number
+    )
+    version = session.scalars(statement).one_or_none()
+    if version is None:
+        raise VersionNotFound(f"The template '{template.slug}' has no version {number}.")
+    return version
+
+
+def render(
+    session: Session, workspace_id: int, slug: str, command: RenderTemplate
+) -> tuple[Channel, Rendered]:
+    """Render the asked version, or the published one, without sending.
+
+    Raises `TemplateNotFound`, `TemplateNotPublished`, `VersionNotFound`, or `InvalidRequest` when
+    the result goes past a limit.
+    """
+    template = get_template(session, workspace_id, slug)
+    version = template.published_version
+    if command.version is not None:
+        version = get_version(session, template, command.version)
+    if version is None:
+        raise TemplateNotPublished(f"The template '{template.slug}' has no published version.")
+    channel = Channel(template.channel)
+    try:
+        return channel, compile_content(channel, version.content).render(command.vars)
+    except TemplateError as error:
+        raise InvalidRequest(f"The template cannot be rendered: {error}") from error
+
+
+# -- writing ----------------------------------------------------------------------------------
+
+
+def check_syntax(channel: Channel, content: JsonObject) -> None:
+    """Raises `InvalidRequest` naming line and column when a field is no valid Mustache."""
+    try:
+        compile_content(channel, content)
+    except TemplateSyntaxError as error:
+        raise InvalidRequest(
+            "The content is not a valid template.",
+            [Issue("template_syntax", ("content",), str(error))],
+        ) from error
+
+
+def create_template(
+    session: Session,
+    workspace_id: int,
+    command: CreateTemplate,
+    *,
+    created_by_id: int | None,
+    now: datetime,
+) -> Template:
+    """A new template with its first, unpublished version. Raises `SlugTaken`, `InvalidRequest`."""
+    check_syntax(command.channel, command.content)
+    template = Template(
+        public_id=new_public_id("tpl", now),
+        workspace_id=workspace_id,
+        slug=command.slug,
+        channel=command.channel.value,
+        description=command.description,
+        is_essential=False,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(template)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        session.rollback()
+        raise SlugTaken(f"There is a template '{command.slug}' already.") from error
+    session.add(_version(template, 1, command.content, command.variables, created_by_id, now))
+    session.commit()
+    return template
+
+
+def _version(
+    template: Template,
+    number: int,
+    content: JsonObject,
+    variables: Iterable[JsonObject],
+    created_by_id: int | None,
+    now: datetime,
+) -> TemplateVersion:
+    stored: list[Any] = [dict(variable) for variable in variables]
+    return TemplateVersion(
+        template_id=template.id,
+        number=number,
+        content=dict(content),
+        variables=stored,
+        created_at=now,
+        created_by_id=created_by_id,
+    )
+
+
+def add_version(
+    session: Session,
+    workspace_id: int,
+    slug: str,
+    command: AddVersion,
+    *,
+    created_by_id: int | None,
+    now: datetime,
+) -> TemplateVersion:
+    """A new draft version; what is published stays published. Raises `InvalidRequest`."""
+    template = get_template(session, workspace_id, slug)
+    channel = Channel(template.channel)
+    content = check_template_content(channel, command.content)
+    check_syntax(channel, content)
+    # Locking the template's row gives two authors at once two numbers.
+    session.execute(select(Template.id).where(Template.id == template.id).with_for_update())
+    newest = select(func.max(TemplateVersion.number)).where(
+        TemplateVersion.template_id == template.id
+    )
+    number = (session.scalars(newest).one() or 0) + 1
+    version = _version(template, number, content, command.variables, created_by_id, now)
+    session.add(version)
+    template.updated_at = now
+    session.commit()
+    return version
+
+
+def describe_template(
+    session: Session, workspace_id: int, slug: str, command: DescribeTemplate, *, now: datetime
+) -> Template:
+    template = get_template(session, workspace_id, slug)
+    template.description = command.description
+    template.updated_at = now
+    session.commit()
+    return template
+
+
+def publish(
+    session: Session, workspace_id: int, slug: str, number: int | None, *, now: datetime
+) -> TemplateVersion:
+    """Publish one version, the newest by default; publishing an older one is the roll-back.
+
+    Raises `TemplateNotFound`, `VersionNotFound` or `TemplateArchived`.
+    """
+    template = get_template(session, workspace_id, slug)
+    if template.archived_at is not None:
+        raise TemplateArchived(f"The template '{template.slug}' is archived: restore it first.")
+    if number is None:
+        version = list_versions(session, template)[0]
+    else:
+        version = get_version(session, template, number)
+    version.published_at = now
+    template.published_version_id = version.id
+    template.updated_at = now
+    session.commit()
+    return version
+
+
+def archive(session: Session, workspace_id: int, slug: str, *, now: datetime) -> Template:
+    """Stop new sends; what is scheduled already still goes out."""
+    template = get_template(session, workspace_id, slug)
+    if template.archived_at is None:
+        template.archived_at = now
+        template.updated_at = now
+    session.commit()
+    return template
+
+
+def restore(session: Session, workspace_id: int, slug: str, *, now: datetime) -> Template:
+    """Take a template back as a draft: it is live again once a version is published."""
+    template = get_template(session, workspace_id, slug)
+    if template.archived_at is None:
+        raise NotFound(f"The template '{template.slug}' is not archived.")
+    template.archived_at = None
+    template.published_version_id = None
+    template.updated_at = now
+    session.commit()
+    return template
