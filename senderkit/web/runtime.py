@@ -1,0 +1,96 @@
+"""Everything an application has at hand, wired once: engines, services, background threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Flask, current_app
+from sqlalchemy import Engine
+
+from senderkit.acceptance import AcceptanceWriter
+from senderkit.crypto import Signer, Vault
+from senderkit.database import read_only
+from senderkit.dispatcher import Dispatcher
+from senderkit.domain import Clock
+from senderkit.services.api_keys import UsageRecorder
+from senderkit.services.connections import Connections
+from senderkit.services.preparing import Preparing
+from senderkit.services.sending import Sending
+from senderkit.services.templates import CompiledVersions
+from senderkit.settings import Settings
+
+_EXTENSION: Final = "senderkit"
+_UNSUBSCRIBE_SALT: Final = "unsubscribe"
+UNSUBSCRIBE_PATH: Final = "/unsubscribe"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of one application. `reader` is `engine` for transactions that only read."""
+
+    settings: Settings
+    clock: Clock
+    engine: Engine
+    reader: Engine
+    connections: Connections
+    compiled: CompiledVersions
+    writer: AcceptanceWriter
+    sending: Sending
+    usage: UsageRecorder
+    dispatcher: Dispatcher
+    unsubscribe_signer: Signer
+
+    def start(self) -> None:
+        """Start the background threads that a serving process needs."""
+        self.usage.start()
+        if self.settings.dispatcher:
+            self.dispatcher.start()
+
+    def close(self) -> None:
+        """Commit what waits, finish what is under way, release the database."""
+        self.writer.close()
+        self.dispatcher.close()
+        self.usage.close()
+        self.engine.dispose()
+
+
+def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
+    """Wire the parts on an engine; no thread runs yet."""
+    reader = read_only(engine)
+    vault = Vault(settings.encryption_keys)
+    connections = Connections(vault, clock, settings.smtp_url, settings.mail_from)
+    compiled = CompiledVersions(reader)
+    signer = Signer(settings.secret_key, _UNSUBSCRIBE_SALT)
+    preparing = Preparing(
+        reader, compiled, connections, signer, settings.public_url + UNSUBSCRIBE_PATH
+    )
+    dispatcher = Dispatcher(engine, preparing, connections, clock, workers=settings.workers)
+    writer = AcceptanceWriter(engine, clock, dispatcher.wake)
+    return Runtime(
+        settings=settings,
+        clock=clock,
+        engine=engine,
+        reader=reader,
+        connections=connections,
+        compiled=compiled,
+        writer=writer,
+        sending=Sending(reader, writer, connections, clock),
+        usage=UsageRecorder(engine, clock),
+        dispatcher=dispatcher,
+        unsubscribe_signer=signer,
+    )
+
+
+def attach(app: Flask, runtime: Runtime) -> None:
+    app.extensions[_EXTENSION] = runtime
+
+
+def runtime_of(app: Flask) -> Runtime:
+    runtime: Runtime = app.extensions[_EXTENSION]
+    return runtime
+
+
+def runtime() -> Runtime:
+    """The runtime of the application that serves this request."""
+    return runtime_of(current_app._get_current_object())  # type: ignore[attr-defined]
