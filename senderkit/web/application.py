@@ -1,52 +1,107 @@
-"""`create_app`: settings in, a wired Flask application out."""
+"""`create_app`: settings in, a wired Flask application out. No thread runs until it is served."""
 
 from __future__ import annotations
 
-from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
+import re
+import secrets
+from typing import Any, Final
 
-from senderkit import __version__, resources
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from senderkit import resources
 from senderkit.database import engine_options, make_private, prepare
+from senderkit.domain import Clock, utc_now
 from senderkit.settings import Settings
+from senderkit.web import auth, health
+from senderkit.web.api import make_api
+from senderkit.web.errors import response_for
 from senderkit.web.extensions import csrf, database, migrate
+from senderkit.web.headers import add_security_headers
+from senderkit.web.runtime import attach, build_runtime
+
+_MAX_FORM_BYTES: Final = 2 * 1024 * 1024
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 
-def create_app(settings: Settings) -> Flask:
-    """An application on the database that the settings name."""
+def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
+    """An application on the database that the settings name.
+
+    Raises `ScopeMissingError` when a /v1 route declares no scope.
+    """
     app = Flask(
         "senderkit",
         template_folder=str(resources.templates_dir()),
         static_folder=str(resources.static_dir()),
     )
+    _configure(app, settings)
+    _open_database(app, settings, clock)
+    csrf.init_app(app)
+    _add_request_hooks(app)
+    api = make_api()
+    app.register_blueprint(api)
+    csrf.exempt(api)
+    health.add_health_routes(app)
+    auth.check_scopes_declared(app)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    name = "__Host-senderkit" if settings.is_https else "senderkit"
     app.config.update(
         SECRET_KEY=settings.secret_key,
+        DEBUG=settings.debug,
+        SESSION_COOKIE_NAME=name,
+        SESSION_COOKIE_SECURE=settings.is_https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        MAX_FORM_MEMORY_SIZE=_MAX_FORM_BYTES,
+        MAX_FORM_PARTS=200,
+        WTF_CSRF_TIME_LIMIT=None,
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(
             settings.database_url, connections=settings.threads + 8
         ),
     )
+    # Nothing under /v1 redirects: a client would drop its key.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
+        )
+
+
+def _open_database(app: Flask, settings: Settings, clock: Clock) -> None:
     make_private(settings.database_url)
     database.init_app(app)
     migrate.init_app(app, database, directory=str(resources.migrations_dir()))
-    csrf.init_app(app)
     with app.app_context():
-        prepare(database.engine)
-    _add_health(app)
-    return app
+        engine = prepare(database.engine)
+    attach(app, build_runtime(settings, engine, clock))
 
 
-def _add_health(app: Flask) -> None:
-    @app.get("/healthz")
-    def healthz() -> dict[str, str]:
-        """The process is up."""
-        return {"status": "ok", "version": __version__}
+def _add_request_hooks(app: Flask) -> None:
+    @app.before_request
+    def _identify() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        is_well_formed = _REQUEST_ID.fullmatch(given) is not None
+        g.request_id = given if is_well_formed else f"req_{secrets.token_hex(12)}"
 
-    @app.get("/readyz")
-    def readyz() -> tuple[dict[str, str], int]:
-        """The database answers."""
-        try:
-            with database.engine.connect() as connection:
-                connection.exec_driver_sql("SELECT value FROM change_counter")
-        except SQLAlchemyError:
-            return {"status": "unavailable"}, 503
-        return {"status": "ready"}, 200
+    app.before_request(auth.guard)
+
+    @app.after_request
+    def _finish(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        return add_security_headers(response)
+
+    @app.errorhandler(Exception)
+    def _answer_error(error: Exception) -> Any:
+        if auth.is_api_path(request.path):
+            return response_for(error)
+        if isinstance(error, HTTPException):
+            return error
+        raise error

@@ -10,6 +10,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf import CSRFProtect
 from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
 
 from senderkit.database import read_only
 from senderkit.models import Base
@@ -30,3 +31,8 @@ class RequestSession(FlaskSession):
 database = SQLAlchemy(model_class=Base, session_options={"class_": RequestSession})
 migrate = Migrate()
 csrf = CSRFProtect()
+
+
+def session() -> Session:
+    """The session of this request."""
+    return database.session()

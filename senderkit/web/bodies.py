@@ -1,0 +1,60 @@
+"""The one function that reads a request body under /v1, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from flask import request
+
+from senderkit.commands import parse_json_object
+from senderkit.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+
+MAX_BODY_BYTES: Final = 25 * 1024 * 1024
+
+
+def read_body() -> bytes:
+    """The whole body, counted to the limit plus one: a longer one is refused, never cut.
+
+    Raises `PayloadTooLarge`, or `UnsupportedMediaType` for any `Content-Encoding` or another
+    content type than JSON.
+    """
+    encoding = request.headers.get("Content-Encoding", "").strip()
+    if encoding and encoding.lower() != "identity":
+        raise UnsupportedMediaType("Send the body without Content-Encoding.")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise _too_large()
+    body = request.stream.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_large()
+    if body and request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send the body as application/json.")
+    return body
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge("The request body may have at most 25 MiB.")
+
+
+def read_json() -> dict[str, Any]:
+    """The body as a JSON object. Raises `InvalidRequest` as well."""
+    return parse_json_object(read_body())
+
+
+def find_json() -> dict[str, Any] | None:
+    """The body as a JSON object, or None when there is no body."""
+    body = read_body()
+    return parse_json_object(body) if body else None
+
+
+def read_query() -> list[tuple[str, str]]:
+    """The decoded query in its order. Raises `InvalidRequest` when it is no UTF-8."""
+    try:
+        return parse_qsl(
+            request.query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=200,
+        )
+    except ValueError as error:
+        raise InvalidRequest("The query could not be read: it must be UTF-8.") from error

@@ -1,0 +1,233 @@
+"""The async front: one process, granian's event loop in front, Flask in a pool of threads behind.
+
+Requests are read whole by the event loop (so a slow sender holds no thread), then run by Flask in
+one of the pool's threads. What must stay open for long is served by the loop itself and needs no
+thread at all: the front was chosen for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+from flask import Flask
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from senderkit.web.auth import is_api_path
+from senderkit.web.bodies import MAX_BODY_BYTES
+from senderkit.web.runtime import runtime_of
+
+_log = structlog.get_logger(__name__)
+
+_MAX_PAGE_BODY_BYTES: Final = 4 * 1024 * 1024
+_BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Job = Callable[[], Any]
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+class ThreadPool:
+    """A fixed number of threads that answer to one event loop.
+
+    Finished jobs are handed back in bunches, with one wake-up of the loop for all that wait.
+    """
+
+    def __init__(self, threads: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._jobs: SimpleQueue[tuple[asyncio.Future[Any], Job] | None] = SimpleQueue()
+        self._finished: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        self._lock = threading.Lock()
+        self._is_scheduled = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"request-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, job: Job) -> asyncio.Future[Any]:
+        """A future of what `job` returns; called in the loop's thread only."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._jobs.put((future, job))
+        return future
+
+    def close(self) -> None:
+        """Finish what is queued, end the threads."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (item := self._jobs.get()) is not None:
+            future, job = item
+            try:
+                self._hand_back(future, job(), None)
+            except Exception as error:  # noqa: BLE001 - raised again in the loop
+                self._hand_back(future, None, error)
+
+    def _hand_back(
+        self, future: asyncio.Future[Any], value: Any, error: BaseException | None
+    ) -> None:
+        with self._lock:
+            self._finished.append((future, value, error))
+            if self._is_scheduled:
+                return
+            self._is_scheduled = True
+        self._loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        with self._lock:
+            finished, self._finished = self._finished, []
+            self._is_scheduled = False
+        for future, value, error in finished:
+            if future.cancelled():
+                continue
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+
+class Front:
+    """The RSGI application that granian calls."""
+
+    def __init__(self, app: Flask, threads: int) -> None:
+        self._app = app
+        self._threads = threads
+        self._pool: ThreadPool | None = None
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = ThreadPool(self._threads, loop)
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
+        body = b"" if scope.method in _BODYLESS else await _read_body(scope, protocol)
+        if body is None:
+            # The rest of the body was not read: the connection cannot be used again.
+            headers = [("content-type", "application/json"), ("connection", "close")]
+            protocol.response_str(413, headers, _TOO_LARGE)
+            return
+        environ = _environ(scope, body)
+        status, headers, content = await self._pool.run(lambda: _run_wsgi(self._app, environ))
+        protocol.response_bytes(status, headers, content)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+
+
+_TOO_LARGE: Final = (
+    '{"error":{"code":"payload_too_large","message":"The request body is too large."}}'
+)
+
+
+async def _read_body(scope: Any, protocol: Any) -> bytes | None:
+    """The whole body, or None when it is longer than its path may have. Never cut."""
+    limit = MAX_BODY_BYTES if is_api_path(scope.path) else _MAX_PAGE_BODY_BYTES
+    declared = scope.headers.get("content-length")
+    if declared is not None and (not declared.isdigit() or int(declared) > limit):
+        return None
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in protocol:
+        size += len(chunk)
+        if size > limit:
+            return None
+        parts.append(bytes(chunk))
+    return b"".join(parts)
+
+
+def _environ(scope: Any, body: bytes) -> dict[str, Any]:
+    host, _, port = scope.server.rpartition(":")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode("utf-8", "surrogateescape").decode("latin-1"),
+        "RAW_URI": quote(scope.path),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": host or "127.0.0.1",
+        "SERVER_PORT": port or "80",
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    _add_headers(environ, scope.headers.items())
+    if scope.authority and "HTTP_HOST" not in environ:
+        environ["HTTP_HOST"] = scope.authority
+    return environ
+
+
+def _add_headers(environ: dict[str, Any], headers: Iterable[tuple[str, str]]) -> None:
+    """Names in capitals; a repeated one is joined by a comma, as a gateway may."""
+    for name, value in headers:
+        if "_" in name or name in {"content-length", "transfer-encoding"}:
+            continue  # `X_Real` must not pass for `X-Real`; the length is that of what was read
+        key = name.upper().replace("-", "_")
+        key = key if key == "CONTENT_TYPE" else f"HTTP_{key}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+
+
+def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
+    started: list[tuple[int, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        started[:] = [(int(status[:3]), [(name.lower(), value) for name, value in headers])]
+        return None
+
+    parts = app.wsgi_app(environ, start_response)
+    try:
+        content = b"".join(parts)
+    finally:
+        close = getattr(parts, "close", None)
+        if close is not None:
+            close()
+    status, headers = started[0]
+    return status, headers, content
+
+
+async def _serve(app: Flask, host: str, port: int, threads: int) -> None:
+    front = Front(app, threads)
+    server = Server(
+        front,
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    try:
+        await server.serve()
+    finally:
+        front.close()
+
+
+def serve(app: Flask, *, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was accepted. One process, no children."""
+    at_hand = runtime_of(app)
+    at_hand.start()
+    try:
+        asyncio.run(_serve(app, host, port, at_hand.settings.threads))
+    finally:
+        at_hand.close()
