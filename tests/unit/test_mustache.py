@@ -360,6 +360,11 @@ def test_a_block_that_follows_its_data_may_include_itself() -> None:
     assert (text.split()[-1], missing) == ("0", [])
 
 
+def test_a_block_takes_the_indent_of_each_place_it_is_put() -> None:
+    template = "{{>a}}\n  {{>a}}\n\t{{>a}}\n-{{>a}}"
+    assert fill(template, {}, {"a": "1\n2\n"})[0] == "1\n2\n  1\n  2\n\t1\n\t2\n-1\n2\n"
+
+
 def test_sections_may_nest_as_deep_as_the_limit_says() -> None:
     template = "{{#a}}" * MAX_SECTION_DEPTH + "x" + "{{/a}}" * MAX_SECTION_DEPTH
     assert fill(template, {"a": True})[0] == "x"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -220,8 +222,9 @@ def test_no_local_file_is_read(tmp_path: Path, href: str) -> None:
 
 
 def test_braces_in_a_style_element_do_not_fail_the_send() -> None:
-    html = "<style>{{{css}}} p{color:red}</style><p>x</p>"
-    assert "x</p>" in render_email(email(html), {"css": "{{gone}}"}).html
+    html = "<style>{{{css}}} p{color:red}</style><p style='{{{css}}}'>x</p>"
+    body = render_email(email(html), {"css": "{{gone}}"})
+    assert body.html == html.replace("{{{css}}}", "{{gone}}")
 
 
 DEEP = [
@@ -289,14 +292,41 @@ def test_deep_html_does_not_overrun_a_small_stack(unit: str, count: int) -> None
         "<style>b{color:red}</style><p><a id='" + "x" * 100_000 + "'>" + "<p>x" * 2_800,
         "<style>*{" + "".join(f"--a{n}:r;" for n in range(400)) + "}</style><p>"
         "" + "".join(f"<b id={n}>" for n in range(100)) + "<p>x" * 2_700,
+        "<style>p{" + "".join(f"--a{n}:r;" for n in range(8_000)) + "}</style>" + "<p></p>" * 300,
         "<style>p{color:red}</style>\ud800",
         *("<style>p{color:red}</style>" + unit * 2_900 for unit in DEEP),
     ],
-    ids=range(13 + len(DEEP)),
+    ids=range(14 + len(DEEP)),
 )
 @pytest.mark.usefixtures("_quickly")
 def test_html_that_would_cost_too_much_goes_out_as_it_is(html: str) -> None:
     assert inline_css(html) == html
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<style>b{color:red}</style><p><b id='" + "x" * 100_000 + "'>" + "<p>x" * 2_800,
+        "<style>b{color:red}</style><p><a id='" + "x" * 100_000 + "'>" + "<p>x" * 2_800,
+        "<style>p{--a:" + "x" * 100_000 + "}</style>" + "<p></p>" * 2_900,
+    ],
+    ids=["b", "a", "style"],
+)
+def test_html_that_a_parser_or_inliner_would_multiply_takes_little_memory(html: str) -> None:
+    # In a process of its own: the highest use of this one is that of all tests before.
+    program = (
+        "import resource, sys\n"
+        "from senderkit.rendering import inline_css\n"
+        "html = sys.stdin.read()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "assert inline_css(html) == html\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], input=html, capture_output=True, text=True, check=True
+    )
+    kilobytes = int(run.stdout) // (1024 if sys.platform == "darwin" else 1)
+    assert kilobytes < 100_000
 
 
 def test_an_ordinary_long_mail_is_inlined() -> None:
