@@ -32,6 +32,8 @@ def engine_options(url: str, *, connections: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         "json_serializer": _dumps,
         "json_deserializer": orjson.loads,
+        # An error's text goes to the log: values of rows do not belong there.
+        "hide_parameters": True,
         "pool_size": connections,
         "max_overflow": 0,
         "pool_timeout": _POOL_TIMEOUT_SECONDS,

@@ -69,40 +69,20 @@ PENDING: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED, Messa
 
 CANCELABLE: Final = frozenset({MessageStatus.SCHEDULED, MessageStatus.QUEUED})
 
-LEGAL_MOVES: Final[Mapping[MessageStatus, frozenset[MessageStatus]]] = {
-    MessageStatus.SCHEDULED: frozenset(
-        {
-            MessageStatus.QUEUED,
-            MessageStatus.RENDERED,
-            MessageStatus.CANCELED,
-            MessageStatus.FAILED,
-            MessageStatus.OPTED_OUT,
-            MessageStatus.SUPPRESSED,
-            MessageStatus.BLOCKED,
-        }
-    ),
-    MessageStatus.QUEUED: frozenset(
-        {
-            MessageStatus.RENDERED,
-            MessageStatus.CANCELED,
-            MessageStatus.FAILED,
-            MessageStatus.OPTED_OUT,
-            MessageStatus.SUPPRESSED,
-            MessageStatus.BLOCKED,
-        }
-    ),
-    MessageStatus.RENDERED: frozenset(
-        {
-            MessageStatus.SENT,
-            MessageStatus.DELIVERED,
-            MessageStatus.FAILED,
-            MessageStatus.OPTED_OUT,
-            MessageStatus.SUPPRESSED,
-            MessageStatus.BLOCKED,
-        }
-    ),
+_NOT_SENT: Final = frozenset(
+    {
+        MessageStatus.FAILED,
+        MessageStatus.OPTED_OUT,
+        MessageStatus.SUPPRESSED,
+        MessageStatus.BLOCKED,
+    }
+)
+LEGAL_STEPS: Final[Mapping[MessageStatus, frozenset[MessageStatus]]] = {
+    MessageStatus.SCHEDULED: frozenset({MessageStatus.QUEUED}),
+    MessageStatus.QUEUED: _NOT_SENT | {MessageStatus.RENDERED, MessageStatus.CANCELED},
+    MessageStatus.RENDERED: _NOT_SENT | {MessageStatus.SENT},
     # A provider's events arrive in any order: sent < delivered < failed.
-    MessageStatus.SENT: frozenset({MessageStatus.DELIVERED, MessageStatus.FAILED}),
+    MessageStatus.SENT: frozenset({MessageStatus.DELIVERED}),
     MessageStatus.DELIVERED: frozenset({MessageStatus.FAILED}),
     MessageStatus.FAILED: frozenset(),
     MessageStatus.CANCELED: frozenset(),
@@ -110,11 +90,20 @@ LEGAL_MOVES: Final[Mapping[MessageStatus, frozenset[MessageStatus]]] = {
     MessageStatus.SUPPRESSED: frozenset(),
     MessageStatus.BLOCKED: frozenset(),
 }
+"""The steps of a message's life. One change may take several at once: see `may_move`."""
+
+
+def _reachable(old: MessageStatus) -> frozenset[MessageStatus]:
+    steps = LEGAL_STEPS[old]
+    return steps.union(*(_reachable(step) for step in steps))
+
+
+_LEGAL_MOVES: Final = {status: _reachable(status) for status in MessageStatus}
 
 
 def may_move(old: MessageStatus, new: MessageStatus) -> bool:
-    """Whether a message may go from `old` to `new`; a status never moves backwards."""
-    return new in LEGAL_MOVES[old]
+    """Whether a message may go from `old` to `new`, by one step or several, never backwards."""
+    return new in _LEGAL_MOVES[old]
 
 
 class TimelineEvent(StrEnum):

@@ -96,7 +96,10 @@ class Base(DeclarativeBase):
 
 
 class Workspace(Base):
-    """The team's room: everything else belongs to one."""
+    """The team's room: everything else belongs to one.
+
+    `set_up_at` is empty while it has no owner: keys that the settings declare may come first.
+    """
 
     __tablename__ = "workspaces"
 
@@ -105,6 +108,7 @@ class Workspace(Base):
     slug: Mapped[str] = mapped_column(String(100), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime]
+    set_up_at: Mapped[datetime | None]
 
 
 class Member(Base):

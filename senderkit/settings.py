@@ -141,11 +141,14 @@ class Settings:
 class _Reader:
     """Reads values one by one and collects what is wrong with them."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], overrides: Mapping[str, str]) -> None:
         self._environ = environ
+        self._overrides = overrides
         self.problems: list[str] = []
 
     def text(self, name: str) -> str | None:
+        if name in self._overrides:
+            return self._overrides[name]
         variable = f"SENDERKIT_{name}"
         given, path = self._environ.get(variable), self._environ.get(f"{variable}_FILE")
         if given and path:
@@ -276,12 +279,15 @@ def _check_together(settings: Settings, problems: list[str]) -> None:
         problems.append("SENDERKIT_SMTP_URL needs SENDERKIT_MAIL_FROM, the sender of its mail.")
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, overrides: Mapping[str, str] | None = None
+) -> Settings:
     """Read every setting; raise `SettingsError` naming all that are wrong.
 
-    Makes the data folder and the two secrets when they are missing.
+    `overrides` holds values by setting name (`PORT`) that win over the environment. Makes the data
+    folder and the two secrets when they are missing.
     """
-    reader = _Reader(os.environ if environ is None else environ)
+    reader = _Reader(os.environ if environ is None else environ, overrides or {})
     data_dir = Path(reader.text("DATA_DIR") or "data").absolute()
     database_url = reader.parsed(
         "DATABASE_URL", f"sqlite:///{data_dir / _DATABASE_FILE}", _database_url

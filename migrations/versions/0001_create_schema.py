@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("slug", sa.String(length=100), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("set_up_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workspaces")),
         sa.UniqueConstraint("slug", name=op.f("uq_workspaces_slug")),
         sa.UniqueConstraint("uuid", name=op.f("uq_workspaces_uuid")),

@@ -32,12 +32,34 @@ class SetUpClosed(SenderKitError):
 
 def is_set_up(session: Session) -> bool:
     """Whether the first owner exists."""
-    return session.scalars(select(Workspace.id).limit(1)).one_or_none() is not None
+    statement = select(Workspace.id).where(Workspace.set_up_at.is_not(None)).limit(1)
+    return session.scalars(statement).one_or_none() is not None
 
 
 def find_workspace(session: Session) -> Workspace | None:
     """The one workspace, or None before set-up."""
     return session.scalars(select(Workspace).limit(1)).one_or_none()
+
+
+def ensure_workspace(session: Session, *, now: datetime) -> Workspace:
+    """The one workspace; made without an owner when there is none, so that keys can be declared
+    before the set-up."""
+    workspace = find_workspace(session)
+    if workspace is not None:
+        return workspace
+    session.add(_workspace("Workspace", now))
+    try:
+        session.commit()
+    except IntegrityError:  # another process was faster
+        session.rollback()
+    return session.scalars(select(Workspace).limit(1)).one()
+
+
+def _workspace(name: str, now: datetime) -> Workspace:
+    """The workspace's number is fixed, so that of racing requests the database lets one through."""
+    return Workspace(
+        id=_ONLY_WORKSPACE, uuid=new_uuid(), slug=_slug(name), name=name, created_at=now
+    )
 
 
 def _slug(name: str) -> str:
@@ -46,35 +68,32 @@ def _slug(name: str) -> str:
 
 
 def set_up(session: Session, command: SetUp, *, now: datetime) -> Member:
-    """Make the workspace and its owner. Raises `SetUpClosed` for everybody but the first.
-
-    The workspace's number is fixed, so that of racing requests the database lets one through.
-    """
-    workspace = Workspace(
-        id=_ONLY_WORKSPACE,
-        uuid=new_uuid(),
-        slug=_slug(command.workspace),
-        name=command.workspace,
-        created_at=now,
+    """Name the workspace and make its owner. Raises `SetUpClosed` for everybody but the first."""
+    password_hash = crypto.hash_password(command.password)  # slow: before any lock is taken
+    ensure_workspace(session, now=now)
+    claimed = session.execute(
+        update(Workspace)
+        .where(Workspace.id == _ONLY_WORKSPACE, Workspace.set_up_at.is_(None))
+        .values(set_up_at=now, name=command.workspace, slug=_slug(command.workspace))
+        .returning(Workspace.id)
     )
-    owner = _member(workspace, command.email, command.password, is_owner=True, now=now)
-    session.add_all([workspace, owner])
-    try:
-        session.commit()
-    except IntegrityError as error:
+    if claimed.one_or_none() is None:
         session.rollback()
-        raise SetUpClosed("This server is set up already.") from error
+        raise SetUpClosed("This server is set up already.")
+    owner = _member(_ONLY_WORKSPACE, command.email, password_hash, is_owner=True, now=now)
+    session.add(owner)
+    session.commit()
     return owner
 
 
 def _member(
-    workspace: Workspace, email: str, password: str, *, is_owner: bool, now: datetime
+    workspace_id: int, email: str, password_hash: str, *, is_owner: bool, now: datetime
 ) -> Member:
     return Member(
         public_id=new_public_id("mem", now),
-        workspace=workspace,
+        workspace_id=workspace_id,
         email=email,
-        password_hash=crypto.hash_password(password),
+        password_hash=password_hash,
         is_owner=is_owner,
         livemode_shown=False,
         created_at=now,
@@ -83,8 +102,9 @@ def _member(
 
 def add_member(session: Session, command: AddMember, *, now: datetime) -> Member:
     """Add a person to the workspace. Raises `InvalidRequest` when the address is taken."""
-    workspace = session.scalars(select(Workspace).limit(1)).one()
-    member = _member(workspace, command.email, command.password, is_owner=False, now=now)
+    password_hash = crypto.hash_password(command.password)
+    workspace_id = session.scalars(select(Workspace.id).limit(1)).one()
+    member = _member(workspace_id, command.email, password_hash, is_owner=False, now=now)
     session.add(member)
     try:
         session.commit()

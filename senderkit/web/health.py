@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from flask import Flask, Response
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from senderkit import __version__
-from senderkit.models import ChangeCounter
+from senderkit.web import schema
 from senderkit.web.errors import json_response
 from senderkit.web.runtime import Runtime, runtime
 
@@ -35,9 +34,8 @@ def _checks(at_hand: Runtime) -> dict[str, bool]:
 
 
 def _is_database_ready(at_hand: Runtime) -> bool:
-    """Whether the schema is there: the counter's one row comes with the first migration."""
     try:
         with at_hand.reader.connect() as connection:
-            return connection.execute(select(ChangeCounter.value)).one_or_none() is not None
+            return schema.is_current(connection)
     except SQLAlchemyError:
         return False

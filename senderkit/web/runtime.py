@@ -9,7 +9,7 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 
 from senderkit.acceptance import AcceptanceWriter
-from senderkit.crypto import Signer, Vault
+from senderkit.crypto import Signer, Vault, new_secret
 from senderkit.database import read_only
 from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
@@ -27,7 +27,10 @@ UNSUBSCRIBE_PATH: Final = "/unsubscribe"
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of one application. `reader` is `engine` for transactions that only read."""
+    """The parts of one application. `reader` is `engine` for transactions that only read.
+
+    `setup_token` is this process's: whoever reads the console may set the server up.
+    """
 
     settings: Settings
     clock: Clock
@@ -40,6 +43,7 @@ class Runtime:
     usage: UsageRecorder
     dispatcher: Dispatcher
     unsubscribe_signer: Signer
+    setup_token: str
 
     def start(self) -> None:
         """Start the background threads that a serving process needs."""
@@ -79,6 +83,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         usage=UsageRecorder(engine, clock),
         dispatcher=dispatcher,
         unsubscribe_signer=signer,
+        setup_token=new_secret(),
     )
 
 

@@ -1,0 +1,99 @@
+"""What every server command begins with: settings, the application, its database up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import click
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from senderkit.errors import ApiError, InvalidRequest, SenderKitError, SettingsError
+from senderkit.models import Workspace
+from senderkit.services import access, api_keys
+from senderkit.settings import Settings, load_settings
+from senderkit.web import create_app
+from senderkit.web.extensions import database
+from senderkit.web.logs import configure_logging
+from senderkit.web.runtime import runtime_of
+from senderkit.web.schema import upgrade_schema
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def told(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn what a command raises on purpose into words on standard error and exit code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except SettingsError as error:
+            raise click.ClickException("\n".join(("wrong settings.", *error.problems))) from error
+        except ApiError as error:
+            raise click.ClickException(_words(error)) from error
+        except SenderKitError as error:
+            raise click.ClickException(str(error)) from error
+        except SQLAlchemyError as error:
+            raise click.ClickException(_database_words(error)) from error
+
+    return run
+
+
+def _words(error: ApiError) -> str:
+    if not isinstance(error, InvalidRequest) or len(error.issues) <= 1:
+        return error.message
+    return "\n".join(f"{issue.path[0]}: {issue.message}" for issue in error.issues)
+
+
+def _database_words(error: SQLAlchemyError) -> str:
+    cause = getattr(error, "orig", None) or error
+    return f"the database does not answer: {str(cause).strip() or type(cause).__name__}"
+
+
+def open_application(overrides: Mapping[str, str] | None = None) -> Flask:
+    """The application on a migrated database, with its declared keys.
+
+    `overrides` are settings by name (`PORT`) that win over the environment.
+    """
+    settings = load_settings(overrides=overrides)
+    configure_logging(settings.log_level)
+    app = create_app(settings)
+    upgrade_schema(app)
+    if settings.seed_keys:
+        with app.app_context():
+            _store_seed_keys(database.session(), settings, runtime_of(app).clock())
+    return app
+
+
+def _store_seed_keys(session: Session, settings: Settings, now: datetime) -> None:
+    """Keys declared by hash work from the first request on, even before the set-up."""
+    workspace = access.ensure_workspace(session, now=now)
+    api_keys.seed_keys(session, workspace.id, settings.seed_keys, now)
+
+
+@contextmanager
+def opened_session() -> Iterator[tuple[Flask, Session]]:
+    """The application and a session, for one command."""
+    app = open_application()
+    try:
+        with app.app_context():
+            yield app, database.session()
+    finally:
+        runtime_of(app).close()
+
+
+def get_workspace(session: Session) -> Workspace:
+    """Raises `ClickException` before the first owner exists."""
+    workspace = access.find_workspace(session)
+    if workspace is None:
+        raise click.ClickException(
+            "this server is not set up yet: open it in a browser, or run 'senderkit admin init'."
+        )
+    return workspace

