@@ -1,4 +1,4 @@
-"""The frame of every page behind the login: who looks, at which mode, and the templates' filters."""
+"""The frame of every page behind the login: who looks, in which mode, and the filters."""
 
 from __future__ import annotations
 
