@@ -34,7 +34,6 @@ from senderkit.errors import (
     TemplateError,
     TemplateNotFound,
     TemplateNotPublished,
-    TemplateSyntaxError,
     VersionNotFound,
 )
 from senderkit.models import Template, TemplateVersion
@@ -216,14 +215,19 @@ def render(
 
 
 def check_syntax(channel: Channel, content: JsonObject) -> None:
-    """Raises `InvalidRequest` naming line and column when a field is no valid Mustache."""
+    """Raises `InvalidRequest` naming every field that cannot be compiled, with line and column."""
+    found = (_find_flaw(channel, field, value) for field, value in content.items())
+    issues = [issue for issue in found if issue is not None]
+    if issues:
+        raise InvalidRequest("The content is not a valid template.", issues)
+
+
+def _find_flaw(channel: Channel, field: str, value: Any) -> Issue | None:
     try:
-        compile_content(channel, content)
-    except TemplateSyntaxError as error:
-        raise InvalidRequest(
-            "The content is not a valid template.",
-            [Issue("template_syntax", ("content",), str(error))],
-        ) from error
+        compile_content(channel, {field: value})
+    except TemplateError as error:
+        return Issue("template_syntax", ("content", field), str(error))
+    return None
 
 
 def create_template(
