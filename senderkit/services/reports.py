@@ -1,14 +1,14 @@
 """The read side of messages: pages, filters, one message with its timeline, counts.
 
 Pages are keyset pages over (created_at, id), newest first: they cost the same at any depth and stay
-stable while messages arrive. Nothing here counts exactly or skips rows.
+stable while messages arrive. Nothing here counts to the end or skips rows.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from senderkit.commands import ListMessages, MetadataTerm
-from senderkit.domain import CANCELABLE, MessageStatus, TimelineEvent
+from senderkit.domain import MessageStatus, TimelineEvent
 from senderkit.errors import InvalidRequest, Issue, NotFound
 from senderkit.models import (
     Attempt,
@@ -288,20 +288,21 @@ def list_attempts(connection: Connection, message_id: int) -> list[Row[*tuple[An
     return list(connection.execute(statement))
 
 
-def may_cancel(view: MessageView) -> bool:
-    return MessageStatus(view.row.status) in CANCELABLE
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number, or at least that many when counting stopped there."""
+
+    number: int
+    is_capped: bool = False
 
 
-def count_by_status(
-    connection: Connection, workspace_id: int, livemode: bool, *, since: datetime
-) -> dict[str, int]:
-    """How many messages accepted since then have each status now."""
-    statement = (
-        select(Message.status, func.count())
-        .where(*of_room(workspace_id, livemode), Message.created_at >= since)
-        .group_by(Message.status)
-    )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+def count_up_to(
+    connection: Connection, conditions: Iterable[ColumnElement[bool]], most: int
+) -> Count:
+    """How many messages there are, read no further than `most`."""
+    found = select(literal(1)).where(*conditions).limit(most + 1).subquery()
+    number = connection.scalars(select(func.count()).select_from(found)).one()
+    return Count(min(number, most), is_capped=number > most)
 
 
 def has_messages(connection: Connection, workspace_id: int, livemode: bool) -> bool:
