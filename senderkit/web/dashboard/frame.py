@@ -43,7 +43,7 @@ def viewer() -> Viewer:
     return _viewer_of(g.member)
 
 
-def page(template: str, nav: str = "", **context: Any) -> str:
+def page(template: str, nav: str = "", /, **context: Any) -> str:
     """A page in the frame. `nav` is its area in the navigation, empty for none."""
     return render_template(template, **frame_context(viewer(), nav), **context)
 
