@@ -303,6 +303,16 @@ class Message(Base):
             sqlite_where=text("held_reason IS NOT NULL"),
             postgresql_where=text("held_reason IS NOT NULL"),
         ),
+        # For the list of held messages, and for the banner that every page asks about.
+        Index(
+            "ix_messages_held_page",
+            "workspace_id",
+            "livemode",
+            "created_at",
+            "id",
+            sqlite_where=text("held_reason IS NOT NULL"),
+            postgresql_where=text("held_reason IS NOT NULL"),
+        ),
         Index(
             "ix_messages_provider",
             "provider_message_id",

@@ -29,7 +29,7 @@ from senderkit.domain import (
     SmsBody,
     WebPushBody,
 )
-from senderkit.errors import TemplateLimitExceeded
+from senderkit.errors import TemplateError, TemplateLimitExceeded
 from senderkit.mustache import Budget, Compiled, MissingPaths, Partials, compile_template
 
 MAX_DATA_DEPTH: Final = 50
@@ -41,6 +41,7 @@ _FIELDS: Final[Mapping[Channel, tuple[str, ...]]] = {
     Channel.WEB_PUSH: ("title", "body", "icon", "clickUrl", "badge", "data"),
 }
 
+_NO_HTML: Final = "It is written in MJML, which this release cannot render yet: use HTML."
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -79,6 +80,8 @@ class CompiledContent:
         """The body of a template send. Raises TemplateError."""
         filled, missing = self._fill(variables, partials)
         if self.channel is Channel.EMAIL:
+            if filled["html"] is None:
+                raise TemplateError(_NO_HTML)
             inlined = inline_css(filled["html"])
             filled["html"] = insert_preheader(inlined, filled["preheader"] or "")
         return Rendered(literal_body(self.channel, filled), missing)

@@ -31,6 +31,7 @@ TOOLS: Final = VOCABULARY | {
     "mustache",
     "rendering",
     "http_client",
+    "rate_limits",
 }
 STORE: Final = TOOLS | {"models", "database", "changes"}
 PRODUCT: Final = STORE | {"acceptance", "outbox", "providers", "simulator", "services"}
@@ -46,6 +47,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "mustache": VOCABULARY,
     "rendering": VOCABULARY | {"mustache"},
     "http_client": VOCABULARY,
+    "rate_limits": VOCABULARY,
     "providers": VOCABULARY | {"http_client"},
     # A test message cannot reach a provider: what synthesizes its life sees no way out.
     "simulator": VOCABULARY,

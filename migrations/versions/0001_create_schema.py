@@ -335,6 +335,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("held_reason IS NOT NULL"),
     )
     op.create_index(
+        "ix_messages_held_page",
+        "messages",
+        ["workspace_id", "livemode", "created_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("held_reason IS NOT NULL"),
+        postgresql_where=sa.text("held_reason IS NOT NULL"),
+    )
+    op.create_index(
         "ix_messages_page",
         "messages",
         ["workspace_id", "livemode", "created_at", "id"],
@@ -486,6 +494,12 @@ def downgrade() -> None:
         postgresql_where=sa.text("provider_message_id IS NOT NULL"),
     )
     op.drop_index("ix_messages_page", table_name="messages")
+    op.drop_index(
+        "ix_messages_held_page",
+        table_name="messages",
+        sqlite_where=sa.text("held_reason IS NOT NULL"),
+        postgresql_where=sa.text("held_reason IS NOT NULL"),
+    )
     op.drop_index(
         "ix_messages_held",
         table_name="messages",

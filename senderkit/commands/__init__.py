@@ -15,6 +15,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``templates``      drafting, describing, rendering
 ``metadata_terms`` how metadata is stored for the filter, and asked for
 ``queries``        `ListMessages`
+``browsing``       `BrowseMessages`, the dashboard's list
 ``keys``           `CreateKey`
 ``people``         `SetUp`, `AddMember`, `ChangePassword`, the password rule
 =================  ===========================================================================
@@ -27,6 +28,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from senderkit.commands.browsing import HELD, BrowseMessages, parse_browse_messages
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
 from senderkit.commands.metadata_terms import (
@@ -56,10 +58,11 @@ from senderkit.commands.sends import (
     parse_raw_send,
     parse_send,
 )
-from senderkit.commands.strict_json import parse_json_object
+from senderkit.commands.strict_json import parse_json, parse_json_object
 from senderkit.commands.templates import (
     AddVersion,
     AddVersionBody,
+    ChangeTemplate,
     CreateTemplate,
     CreateTemplateBody,
     DescribeTemplate,
@@ -67,6 +70,7 @@ from senderkit.commands.templates import (
     RenderTemplate,
     RenderTemplateBody,
     parse_add_version,
+    parse_change_template,
     parse_create_template,
     parse_describe_template,
     parse_render_template,
@@ -84,10 +88,13 @@ REQUEST_MODELS: Final[Mapping[str, type[BaseModel]]] = {
 """The bodies of requests by the name of their command: they write the OpenAPI document."""
 
 __all__ = [
+    "HELD",
     "REQUEST_MODELS",
     "AddMember",
     "AddVersion",
+    "BrowseMessages",
     "ChangePassword",
+    "ChangeTemplate",
     "CreateKey",
     "CreateTemplate",
     "DescribeTemplate",
@@ -108,11 +115,14 @@ __all__ = [
     "normalized_email",
     "parse_add_member",
     "parse_add_version",
+    "parse_browse_messages",
     "parse_change_password",
+    "parse_change_template",
     "parse_create_key",
     "parse_create_template",
     "parse_describe_template",
     "parse_idempotency_key",
+    "parse_json",
     "parse_json_object",
     "parse_list_messages",
     "parse_raw_send",

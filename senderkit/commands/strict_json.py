@@ -106,13 +106,21 @@ class _Hooks:
 
 
 def parse_json_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object that `raw` is, in UTF-8. Raises `InvalidRequest`, with paths where it can.
+    """The JSON object that `raw` is; as strict as `parse_json`. Raises `InvalidRequest`."""
+    if not raw.strip():
+        raise InvalidRequest("The body is empty. Send a JSON object.")
+    parsed = parse_json(raw)
+    if not isinstance(parsed, dict):
+        raise InvalidRequest("The body must be a JSON object: {…}.")
+    return parsed
+
+
+def parse_json(raw: bytes) -> Any:
+    """The JSON value that `raw` is, in UTF-8. Raises `InvalidRequest`, with paths where it can.
 
     Integers are signed 64-bit, numbers finite, names unique in their object, texts free of NUL
     and lone surrogates, nesting at most 100 deep, values at most 100,000.
     """
-    if not raw.strip():
-        raise InvalidRequest("The body is empty. Send a JSON object.")
     _check_shape(raw)
     hooks = _Hooks()
     parsed = _parse(raw, hooks)
@@ -120,8 +128,6 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
         issues = list(_issues(parsed))
         if issues:
             refuse(issues)
-    if not isinstance(parsed, dict):
-        raise InvalidRequest("The body must be a JSON object: {…}.")
     return parsed
 
 

@@ -178,6 +178,7 @@ class CreateTemplate(Command):
     slug: str
     channel: Channel
     description: str | None
+    is_essential: bool = False
     content: JsonObject
     variables: tuple[JsonObject, ...]
 
@@ -193,6 +194,13 @@ class DescribeTemplate(Command):
     description: str | None
 
 
+class ChangeTemplate(Command):
+    """What a person may change of a template beside its words."""
+
+    description: str | None
+    is_essential: bool
+
+
 class RenderTemplate(Command):
     """`version` None means the published one."""
 
@@ -200,8 +208,11 @@ class RenderTemplate(Command):
     version: int | None
 
 
-def parse_create_template(body: dict[str, Any]) -> CreateTemplate:
-    """The body of `POST /v1/templates`. Raises `InvalidRequest`."""
+def parse_create_template(body: dict[str, Any], *, is_essential: bool = False) -> CreateTemplate:
+    """The body of `POST /v1/templates`. Raises `InvalidRequest`.
+
+    Only a person may call a template essential, so that is no part of the body.
+    """
     name = body.get("channel")
     model = _CREATE_BODIES.get(name) if isinstance(name, str) else None
     if model is None:
@@ -214,6 +225,7 @@ def parse_create_template(body: dict[str, Any]) -> CreateTemplate:
         slug=parsed.slug,
         channel=Channel(parsed.channel),
         description=parsed.description,
+        is_essential=is_essential,
         content=content.stored(),
         variables=_stored(parsed.variables),
     )
@@ -228,6 +240,12 @@ def parse_add_version(body: dict[str, Any]) -> AddVersion:
 def parse_describe_template(body: dict[str, Any]) -> DescribeTemplate:
     """The body of `PATCH /v1/templates/{slug}`. Raises `InvalidRequest`."""
     return DescribeTemplate(description=_parse(DescribeTemplateBody, body).description)
+
+
+def parse_change_template(*, description: str, is_essential: bool) -> ChangeTemplate:
+    """Plain values from a form; an empty description clears it. Raises `InvalidRequest`."""
+    described = parse_describe_template({"description": description.strip() or None})
+    return ChangeTemplate(description=described.description, is_essential=is_essential)
 
 
 def parse_render_template(body: dict[str, Any] | None) -> RenderTemplate:

@@ -124,8 +124,10 @@ def find_member(session: Session, email: str) -> Member | None:
     return session.scalars(select(Member).where(Member.email == wanted)).one_or_none()
 
 
-def sign_in(session: Session, email: str, password: str, *, now: datetime) -> str | None:
-    """Start a session; return its token for the cookie, or None when the two do not fit.
+def sign_in(
+    session: Session, email: str, password: str, *, now: datetime
+) -> tuple[Member, str] | None:
+    """Start a session; the person and its token for the cookie, or None when the two do not fit.
 
     Takes as long for an unknown address as for a wrong password.
     """
@@ -136,7 +138,7 @@ def sign_in(session: Session, email: str, password: str, *, now: datetime) -> st
         return None
     if crypto.password_needs_rehash(member.password_hash):
         member.password_hash = crypto.hash_password(password)
-    return start_session(session, member, now=now)
+    return member, start_session(session, member, now=now)
 
 
 def start_session(session: Session, member: Member, *, now: datetime) -> str:

@@ -154,6 +154,17 @@ def get_key(session: Session, workspace_id: int, public_id: str) -> ApiKey:
     return key
 
 
+def get_key_by_nonce(session: Session, workspace_id: int, nonce: str) -> ApiKey:
+    """The key that a form with this single-use number has made. Raises `NotFound`."""
+    statement = select(ApiKey).where(
+        ApiKey.workspace_id == workspace_id, ApiKey.creation_nonce == nonce
+    )
+    key = session.scalars(statement).one_or_none()
+    if key is None:
+        raise NotFound("There is no such API key.")
+    return key
+
+
 def revoke_key(
     session: Session, workspace_id: int, public_id: str, *, revoked_by_id: int | None, now: datetime
 ) -> ApiKey:

@@ -52,6 +52,11 @@ class Connections:
         self._adapters: dict[str, tuple[str, Adapter]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def has_environment(self) -> bool:
+        """Whether the environment declares a connection, for email."""
+        return self._environment is not None
+
     def find_route(
         self,
         connection: DatabaseConnection,

@@ -1,14 +1,14 @@
 """The read side of messages: pages, filters, one message with its timeline, counts.
 
 Pages are keyset pages over (created_at, id), newest first: they cost the same at any depth and stay
-stable while messages arrive. Nothing here counts exactly or skips rows.
+stable while messages arrive. Nothing here counts to the end or skips rows.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from senderkit.commands import ListMessages, MetadataTerm
-from senderkit.domain import CANCELABLE, MessageStatus, TimelineEvent
+from senderkit.domain import MessageStatus, TimelineEvent
 from senderkit.errors import InvalidRequest, Issue, NotFound
 from senderkit.models import (
     Attempt,
@@ -101,7 +101,8 @@ _BAD_CURSOR: Final = Issue(
 )
 
 
-def _encode_cursor(row: MessageRow) -> str:
+def encode_cursor(row: MessageRow) -> str:
+    """The place of a row, of which `created_at` and `public_id` are read."""
     text = f"{row.created_at.isoformat()}|{row.public_id}"
     return base64.urlsafe_b64encode(text.encode("ascii")).decode("ascii").rstrip("=")
 
@@ -119,7 +120,7 @@ def _decode_cursor(cursor: str) -> tuple[datetime, str]:
     return created_at, public_id
 
 
-def _position(cursor: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+def cursor_position(cursor: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     """Where a cursor stands in (created_at, id); still right when its message is gone."""
     created_at, public_id = _decode_cursor(cursor)
     at_cursor = select(Message.id).where(Message.public_id == public_id).scalar_subquery()
@@ -161,7 +162,8 @@ def _status_condition(status: str) -> ColumnElement[bool]:
     return Message.status == status
 
 
-def _conditions(query: ListMessages) -> list[ColumnElement[bool]]:
+def list_conditions(query: ListMessages) -> list[ColumnElement[bool]]:
+    """Every filter of a query but its metadata."""
     found: list[ColumnElement[bool]] = []
     if query.status is not None:
         found.append(_status_condition(query.status))
@@ -174,7 +176,8 @@ def _conditions(query: ListMessages) -> list[ColumnElement[bool]]:
     return found
 
 
-def _of_room(workspace_id: int, livemode: bool) -> tuple[ColumnElement[bool], ...]:
+def of_room(workspace_id: int, livemode: bool) -> tuple[ColumnElement[bool], ...]:
+    """A message is seen in its own workspace and mode only."""
     return (Message.workspace_id == workspace_id, Message.livemode == livemode)
 
 
@@ -182,7 +185,7 @@ def _page_statement(workspace_id: int, livemode: bool, query: ListMessages) -> S
     statement: Select[Any] = select(*MESSAGE_COLUMNS)
     if not query.metadata:
         order: tuple[Any, Any] = (Message.created_at, Message.id)
-        statement = statement.where(*_of_room(workspace_id, livemode))
+        statement = statement.where(*of_room(workspace_id, livemode))
     else:
         # The first term's index range is the page's order; the other terms are looked up.
         first, *others = query.metadata
@@ -193,9 +196,9 @@ def _page_statement(workspace_id: int, livemode: bool, query: ListMessages) -> S
             _metadata_condition(first),
         )
         statement = statement.where(*(_has_metadata(term) for term in others))
-    statement = statement.where(*_conditions(query))
+    statement = statement.where(*list_conditions(query))
     if query.cursor is not None:
-        statement = statement.where(tuple_(*order) < tuple_(*_position(query.cursor)))
+        statement = statement.where(tuple_(*order) < tuple_(*cursor_position(query.cursor)))
     return statement.order_by(order[0].desc(), order[1].desc()).limit(query.limit + 1)
 
 
@@ -221,7 +224,7 @@ def list_messages(
     rows = rows[: query.limit]
     timelines = _timelines(connection, [row.id for row in rows])
     views = tuple(MessageView(row, timelines.get(row.id, ())) for row in rows)
-    return Page(views, _encode_cursor(rows[-1]) if has_more else None)
+    return Page(views, encode_cursor(rows[-1]) if has_more else None)
 
 
 def get_message(
@@ -229,7 +232,7 @@ def get_message(
 ) -> MessageView:
     """Raises `NotFound`, for another workspace's or mode's message too."""
     statement = select(*MESSAGE_COLUMNS).where(
-        Message.public_id == public_id, *_of_room(workspace_id, livemode)
+        Message.public_id == public_id, *of_room(workspace_id, livemode)
     )
     row = connection.execute(statement).one_or_none()
     if row is None:
@@ -285,22 +288,23 @@ def list_attempts(connection: Connection, message_id: int) -> list[Row[*tuple[An
     return list(connection.execute(statement))
 
 
-def may_cancel(view: MessageView) -> bool:
-    return MessageStatus(view.row.status) in CANCELABLE
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number, or at least that many when counting stopped there."""
+
+    number: int
+    is_capped: bool = False
 
 
-def count_by_status(
-    connection: Connection, workspace_id: int, livemode: bool, *, since: datetime
-) -> dict[str, int]:
-    """How many messages accepted since then have each status now."""
-    statement = (
-        select(Message.status, func.count())
-        .where(*_of_room(workspace_id, livemode), Message.created_at >= since)
-        .group_by(Message.status)
-    )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+def count_up_to(
+    connection: Connection, conditions: Iterable[ColumnElement[bool]], most: int
+) -> Count:
+    """How many messages there are, read no further than `most`."""
+    found = select(literal(1)).where(*conditions).limit(most + 1).subquery()
+    number = connection.scalars(select(func.count()).select_from(found)).one()
+    return Count(min(number, most), is_capped=number > most)
 
 
 def has_messages(connection: Connection, workspace_id: int, livemode: bool) -> bool:
-    statement = select(Message.id).where(*_of_room(workspace_id, livemode)).limit(1)
+    statement = select(Message.id).where(*of_room(workspace_id, livemode)).limit(1)
     return connection.execute(statement).one_or_none() is not None

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, defer, joinedload
 
 from senderkit.commands import (
     AddVersion,
+    ChangeTemplate,
     CreateTemplate,
     DescribeTemplate,
     RenderTemplate,
@@ -34,7 +35,6 @@ from senderkit.errors import (
     TemplateError,
     TemplateNotFound,
     TemplateNotPublished,
-    TemplateSyntaxError,
     VersionNotFound,
 )
 from senderkit.models import Template, TemplateVersion
@@ -156,6 +156,16 @@ def newest_numbers(session: Session, workspace_id: int) -> dict[int, int]:
     return {row[0]: row[1] for row in session.execute(statement)}
 
 
+def published_numbers(session: Session, workspace_id: int) -> dict[int, int]:
+    """The published version's number by template id, of those that have one."""
+    statement = (
+        select(Template.id, TemplateVersion.number)
+        .join(TemplateVersion, TemplateVersion.id == Template.published_version_id)
+        .where(Template.workspace_id == workspace_id)
+    )
+    return {row[0]: row[1] for row in session.execute(statement)}
+
+
 def get_template(session: Session, workspace_id: int, slug: str) -> Template:
     """By slug, in any case. Raises `TemplateNotFound`."""
     statement = (
@@ -170,11 +180,11 @@ def get_template(session: Session, workspace_id: int, slug: str) -> Template:
 
 
 def list_versions(session: Session, template: Template) -> list[TemplateVersion]:
-    """Newest first."""
+    """Newest first. Their content, which may be long, is read when it is asked for."""
     statement = (
         select(TemplateVersion)
         .where(TemplateVersion.template_id == template.id)
-        .options(joinedload(TemplateVersion.created_by))
+        .options(joinedload(TemplateVersion.created_by), defer(TemplateVersion.content))
         .order_by(TemplateVersion.number.desc())
     )
     return list(session.scalars(statement))
@@ -216,14 +226,19 @@ def render(
 
 
 def check_syntax(channel: Channel, content: JsonObject) -> None:
-    """Raises `InvalidRequest` naming line and column when a field is no valid Mustache."""
+    """Raises `InvalidRequest` naming every field that cannot be compiled, with line and column."""
+    found = (_find_flaw(channel, field, value) for field, value in content.items())
+    issues = [issue for issue in found if issue is not None]
+    if issues:
+        raise InvalidRequest("The content is not a valid template.", issues)
+
+
+def _find_flaw(channel: Channel, field: str, value: Any) -> Issue | None:
     try:
-        compile_content(channel, content)
-    except TemplateSyntaxError as error:
-        raise InvalidRequest(
-            "The content is not a valid template.",
-            [Issue("template_syntax", ("content",), str(error))],
-        ) from error
+        compile_content(channel, {field: value})
+    except TemplateError as error:
+        return Issue("template_syntax", ("content", field), str(error))
+    return None
 
 
 def create_template(
@@ -242,7 +257,7 @@ def create_template(
         slug=command.slug,
         channel=command.channel.value,
         description=command.description,
-        is_essential=False,
+        is_essential=command.is_essential,
         created_at=now,
         updated_at=now,
     )
@@ -308,6 +323,18 @@ def describe_template(
 ) -> Template:
     template = get_template(session, workspace_id, slug)
     template.description = command.description
+    template.updated_at = now
+    session.commit()
+    return template
+
+
+def change_template(
+    session: Session, workspace_id: int, slug: str, command: ChangeTemplate, *, now: datetime
+) -> Template:
+    """Sends accepted from now on are essential or not; those accepted before stay as they were."""
+    template = get_template(session, workspace_id, slug)
+    template.description = command.description
+    template.is_essential = command.is_essential
     template.updated_at = now
     session.commit()
     return template

@@ -7,15 +7,18 @@ import secrets
 from typing import Any, Final
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from senderkit import resources
 from senderkit.database import engine_options, make_private, prepare
 from senderkit.domain import Clock, utc_now
+from senderkit.services.access import SESSION_IDLE_LIMIT
 from senderkit.settings import Settings
 from senderkit.web import auth, health
 from senderkit.web.api import make_api
+from senderkit.web.dashboard import add_dashboard
+from senderkit.web.dashboard.error_pages import page_for
+from senderkit.web.dashboard.guard import guard
 from senderkit.web.errors import response_for
 from senderkit.web.extensions import csrf, database, migrate
 from senderkit.web.headers import add_security_headers
@@ -37,12 +40,12 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     )
     _configure(app, settings)
     _open_database(app, settings, clock)
-    csrf.init_app(app)
     _add_request_hooks(app)
     api = make_api()
     app.register_blueprint(api)
     csrf.exempt(api)
     health.add_health_routes(app)
+    add_dashboard(app)
     auth.check_scopes_declared(app)
     return app
 
@@ -58,7 +61,11 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_FORM_MEMORY_SIZE=_MAX_FORM_BYTES,
         MAX_FORM_PARTS=200,
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=SESSION_IDLE_LIMIT,
         WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_HEADERS=[],
+        WTF_CSRF_SSL_STRICT=False,  # the guard looks at Origin and Referer on http as well
         SEND_FILE_MAX_AGE_DEFAULT=3600,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(
@@ -92,6 +99,8 @@ def _add_request_hooks(app: Flask) -> None:
         g.request_id = given if is_well_formed else f"req_{secrets.token_hex(12)}"
 
     app.before_request(auth.guard)
+    app.before_request(guard)
+    csrf.init_app(app)  # in this order: key or login first, then the form's token
 
     @app.after_request
     def _finish(response: Response) -> Response:
@@ -102,6 +111,4 @@ def _add_request_hooks(app: Flask) -> None:
     def _answer_error(error: Exception) -> Any:
         if auth.is_api_path(request.path):
             return response_for(error)
-        if isinstance(error, HTTPException):
-            return error
-        raise error
+        return page_for(error)

@@ -6,8 +6,14 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from flask import Response
-from sqlalchemy.exc import SQLAlchemyError
+from flask import Response, g
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 
@@ -47,6 +53,7 @@ STATUSES: Final[tuple[tuple[type[ApiError], int], ...]] = (
     (ServiceUnavailable, 503),
 )
 
+_OUTAGES: Final = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 _RETRY_AFTER_SECONDS: Final = 5
 
 
@@ -74,11 +81,12 @@ def error_response(error: ApiError) -> Response:
     if isinstance(error, RateLimited):
         body["limit"] = error.limit
     response = json_response({"error": body}, status_of(error))
-    response.headers.extend(_headers(error))
+    response.headers.extend(headers_of(error))
     return response
 
 
-def _headers(error: ApiError) -> dict[str, str]:
+def headers_of(error: ApiError) -> dict[str, str]:
+    """The headers that an error's answer carries."""
     if isinstance(error, Unauthorized):
         detail = ' error="invalid_token"' if error.token_given else ""
         return {"WWW-Authenticate": f"Bearer{detail}"}
@@ -92,6 +100,16 @@ def _headers(error: ApiError) -> dict[str, str]:
     return {}
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether the database cannot be reached, is locked, full or read-only: worth another try.
+
+    Any other database error is a fault of ours and will be there at the next try as well.
+    """
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, _OUTAGES)
+
+
 def response_for(error: Exception) -> Response:
     """The JSON answer to whatever went wrong under /v1; no detail of a crash leaks."""
     if isinstance(error, ApiError):
@@ -102,10 +120,10 @@ def response_for(error: Exception) -> Response:
         return response
     if isinstance(error, HTTPException):
         return error_response(_of_http(error))
-    if isinstance(error, SQLAlchemyError):
-        _log.error("database_error", error=type(error).__name__)
+    if is_outage(error):
+        _log.error("database_error", request_id=g.get("request_id"), error=type(error).__name__)
         return error_response(ServiceUnavailable())
-    _log.exception("request_crashed")
+    _log.error("request_crashed", request_id=g.get("request_id"), exc_info=error)
     return error_response(ApiError("Something went wrong on this server. It was logged."))
 
 

@@ -15,6 +15,7 @@ from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
 from senderkit.services.api_keys import UsageRecorder
 from senderkit.services.connections import Connections
+from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.sending import Sending
 from senderkit.services.templates import CompiledVersions
@@ -22,6 +23,7 @@ from senderkit.settings import Settings
 
 _EXTENSION: Final = "senderkit"
 _UNSUBSCRIBE_SALT: Final = "unsubscribe"
+_KEY_FORM_SALT: Final = "key-form"
 UNSUBSCRIBE_PATH: Final = "/unsubscribe"
 
 
@@ -43,6 +45,8 @@ class Runtime:
     usage: UsageRecorder
     dispatcher: Dispatcher
     unsubscribe_signer: Signer
+    key_form_signer: Signer
+    login_limits: LoginLimits
     setup_token: str
 
     def start(self) -> None:
@@ -83,6 +87,8 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         usage=UsageRecorder(engine, clock),
         dispatcher=dispatcher,
         unsubscribe_signer=signer,
+        key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
+        login_limits=LoginLimits(clock),
         setup_token=new_secret(),
     )
 

@@ -147,6 +147,12 @@ def test_data_nested_too_deep_is_refused() -> None:
         compile_content(Channel.WEB_PUSH, {"title": "", "body": "", "data": data})
 
 
+def test_a_template_without_html_cannot_be_rendered_and_says_so() -> None:
+    compiled = compile_content(Channel.EMAIL, {"subject": "", "mjml": "<mjml></mjml>"})
+    with pytest.raises(TemplateError, match="MJML"):
+        compiled.render({})
+
+
 def test_the_output_limit_counts_all_fields_of_a_message() -> None:
     content = email("{{x}}", text="{{x}}")
     with pytest.raises(TemplateLimitExceeded):

@@ -1,0 +1,68 @@
+"""What the team must be told on every page: live messages are held, or a connection is broken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from senderkit.domain import Channel
+from senderkit.models import Connection as ProviderConnection
+from senderkit.models import Message
+from senderkit.services.browsing import is_held
+from senderkit.services.reports import Count, of_room
+
+MAX_HELD_COUNTED: Final = 100
+_REASONS_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenConnection:
+    """A connection whose provider refused our credentials."""
+
+    name: str
+    channel: Channel
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Live messages that wait for a repair: how many, why (commonest first), and what is broken."""
+
+    held: Count
+    reasons: tuple[str, ...]
+    broken: tuple[BrokenConnection, ...]
+
+
+def find_attention(connection: Connection, workspace_id: int) -> Attention | None:
+    """None while everything goes out. Cheap: it is asked on every page."""
+    held = list(
+        connection.scalars(
+            select(Message.held_reason)
+            .where(*of_room(workspace_id, livemode=True), is_held())
+            .order_by(Message.created_at.desc(), Message.id.desc())
+            .limit(MAX_HELD_COUNTED + 1)
+        )
+    )
+    broken = _broken_connections(connection, workspace_id)
+    if not held and not broken:
+        return None
+    count = Count(min(len(held), MAX_HELD_COUNTED), is_capped=len(held) > MAX_HELD_COUNTED)
+    commonest = Counter(reason for reason in held if reason).most_common(_REASONS_SHOWN)
+    return Attention(count, tuple(reason for reason, _ in commonest), broken)
+
+
+def _broken_connections(connection: Connection, workspace_id: int) -> tuple[BrokenConnection, ...]:
+    rows = connection.execute(
+        select(
+            ProviderConnection.name, ProviderConnection.channel, ProviderConnection.broken_reason
+        )
+        .where(
+            ProviderConnection.workspace_id == workspace_id,
+            ProviderConnection.broken_reason.is_not(None),
+        )
+        .order_by(ProviderConnection.id)
+    )
+    return tuple(BrokenConnection(row[0], Channel(row[1]), row[2] or "") for row in rows)

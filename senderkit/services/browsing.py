@@ -1,0 +1,151 @@
+"""The dashboard's list of messages: keyset pages both ways, and one row for each message.
+
+A page is asked for by what stands just outside it, so it stays the same while messages arrive:
+going older and newer again repeats and skips nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
+
+from senderkit.commands import BrowseMessages
+from senderkit.domain import Channel, MessageStatus, TimelineEvent
+from senderkit.models import ApiKey, Message
+from senderkit.services.reports import cursor_position, encode_cursor, list_conditions, of_room
+
+_COLUMNS: Final[tuple[Any, ...]] = (
+    Message.public_id,
+    Message.created_at,
+    Message.channel,
+    Message.recipient,
+    Message.template_slug,
+    Message.status,
+    Message.provider,
+    Message.error,
+    Message.held_reason,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMessage:
+    """A message as a list shows it."""
+
+    public_id: str
+    created_at: datetime
+    channel: Channel
+    recipient: str
+    template_slug: str | None
+    status: MessageStatus
+    provider: str | None
+    error: str | None
+    held_reason: str | None
+
+    @property
+    def state(self) -> str:
+        """The status, or `held` for a message that waits for a connection to be repaired."""
+        return TimelineEvent.HELD.value if self.held_reason else self.status.value
+
+    @property
+    def reason(self) -> str | None:
+        """Why it stands where it stands, when somebody said so."""
+        return self.held_reason or self.error
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """Newest first; a cursor is None where there is nothing more that way."""
+
+    rows: tuple[ListedMessage, ...]
+    newer: str | None
+    older: str | None
+
+
+NO_MESSAGES: Final = MessagePage((), None, None)
+
+
+def browse_messages(
+    connection: Connection, workspace_id: int, livemode: bool, query: BrowseMessages
+) -> MessagePage:
+    """One page of a workspace's messages in one mode. Raises `InvalidRequest` for a bad cursor."""
+    limit = query.listing.limit
+    rows = list(connection.execute(_statement(workspace_id, livemode, query)))
+    has_more, rows = len(rows) > limit, rows[:limit]
+    if query.newer_than is not None:
+        rows.reverse()
+        return _page(rows, has_newer=has_more, has_older=True)
+    return _page(rows, has_newer=query.listing.cursor is not None, has_older=has_more)
+
+
+def _page(
+    rows: Sequence[Row[*tuple[Any, ...]]], *, has_newer: bool, has_older: bool
+) -> MessagePage:
+    if not rows:
+        return NO_MESSAGES
+    return MessagePage(
+        tuple(listed_message(row) for row in rows),
+        encode_cursor(rows[0]) if has_newer else None,
+        encode_cursor(rows[-1]) if has_older else None,
+    )
+
+
+def listed_message(row: Row[*tuple[Any, ...]]) -> ListedMessage:
+    """From a row of `listed_columns`."""
+    return ListedMessage(
+        public_id=row[0],
+        created_at=row[1],
+        channel=Channel(row[2]),
+        recipient=row[3],
+        template_slug=row[4],
+        status=MessageStatus(row[5]),
+        provider=row[6],
+        error=row[7],
+        held_reason=row[8],
+    )
+
+
+def listed_columns() -> Select[Any]:
+    """The columns of a `ListedMessage`, for a statement of one's own."""
+    return select(*_COLUMNS)
+
+
+def _statement(workspace_id: int, livemode: bool, query: BrowseMessages) -> Select[Any]:
+    order = (Message.created_at, Message.id)
+    statement = (
+        listed_columns()
+        .where(*of_room(workspace_id, livemode), *list_conditions(query.listing))
+        .where(*_further_conditions(workspace_id, query))
+        .limit(query.listing.limit + 1)
+    )
+    if query.newer_than is not None:
+        beyond = tuple_(*order) > tuple_(*cursor_position(query.newer_than))
+        return statement.where(beyond).order_by(*order)
+    if query.listing.cursor is not None:
+        beyond = tuple_(*order) < tuple_(*cursor_position(query.listing.cursor))
+        statement = statement.where(beyond)
+    return statement.order_by(*(column.desc() for column in order))
+
+
+def _further_conditions(workspace_id: int, query: BrowseMessages) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if query.is_held:
+        found.append(is_held())
+    if query.key is not None:
+        key = select(ApiKey.id).where(
+            ApiKey.public_id == query.key, ApiKey.workspace_id == workspace_id
+        )
+        found.append(Message.api_key_id == key.scalar_subquery())
+    if query.since is not None:
+        found.append(Message.created_at >= query.since)
+    if query.until is not None:
+        found.append(Message.created_at < query.until)
+    return found
+
+
+def is_held() -> ColumnElement[bool]:
+    """The condition of a message that waits for a connection to be repaired."""
+    return Message.held_reason.is_not(None)

@@ -1,0 +1,102 @@
+"""Who may see a page and whose form is taken: before every request outside /v1.
+
+Everything needs a login but what `PUBLIC` lists; every form needs a CSRF token and must come from
+this very server but what `FOREIGN_FORMS` lists. /v1 has its own guard and takes no cookie.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import BadRequest, NotFound, UnsupportedMediaType
+
+from senderkit.services import access
+from senderkit.web.auth import is_api_path
+from senderkit.web.dashboard import sessions
+from senderkit.web.extensions import session
+from senderkit.web.runtime import runtime
+
+PUBLIC: Final = frozenset(
+    {
+        "static",
+        "healthz",
+        "readyz",
+        "openapi",
+        "docs",
+        "access.setup",
+        "access.login",
+        "unsubscribe.show",
+        "unsubscribe.one_click",
+    }
+)
+"""The endpoints that need no login."""
+
+FOREIGN_FORMS: Final = frozenset({"unsubscribe.one_click"})
+"""What may be posted from anywhere, without a CSRF token: the signed link itself is the proof."""
+
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+class ForeignForm(BadRequest):
+    """A form that another site, or another address of this one, has sent."""
+
+
+def guard() -> ResponseReturnValue | None:
+    """None to go on, or the answer instead. Raises `ForeignForm` and other HTTP errors."""
+    if is_api_path(request.path) or request.endpoint is None:
+        return None
+    if "\0" in request.path:
+        raise NotFound
+    if request.method not in _READING and request.endpoint not in FOREIGN_FORMS:
+        _check_is_form()
+        _check_is_ours()
+    if request.endpoint in PUBLIC:
+        return None
+    return _check_login()
+
+
+def _check_is_form() -> None:
+    """Scripts of other sites may send text/plain without asking; we take forms only."""
+    if request.mimetype not in _FORMS:
+        raise UnsupportedMediaType
+
+
+def _check_is_ours() -> None:
+    """A browser says where a form stood; what says nothing must still know the CSRF token.
+
+    Compares host and port but not the scheme: behind a proxy that ends TLS we cannot see it.
+    """
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        raise ForeignForm
+    source = request.headers.get("Origin") or request.headers.get("Referer")
+    ours = {request.host, _host_of(runtime().settings.public_url)}
+    if source is not None and _host_of(source) not in ours:
+        raise ForeignForm
+
+
+def _host_of(address: str) -> str | None:
+    """Host and port of an address, or None of what is no address, such as `null`."""
+    try:
+        return urlsplit(address).netloc or None
+    except ValueError:
+        return None
+
+
+def _check_login() -> ResponseReturnValue | None:
+    signed_in = sessions.find_signed_in()
+    if signed_in is None:
+        return _ask_to_log_in()
+    g.member = signed_in.member
+    sessions.note_seen()
+    return None
+
+
+def _ask_to_log_in() -> ResponseReturnValue:
+    if not access.is_set_up(session()):
+        return redirect(url_for("access.setup"))
+    wanted = request.full_path.removesuffix("?") if request.method == "GET" else "/"
+    return redirect(url_for("access.login", next=wanted if wanted != "/" else None))

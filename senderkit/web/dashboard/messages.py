@@ -1,0 +1,237 @@
+"""Messages: the list with its filters, one message with its life and preview, cancel, release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+from flask import Blueprint, Response, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection
+
+from senderkit.commands import HELD, BrowseMessages, parse_browse_messages
+from senderkit.domain import CANCELABLE, PENDING, Channel, MessageStatus
+from senderkit.errors import InvalidRequest, Issue, NotCancelable, NotFound
+from senderkit.services import api_keys, browsing, delivery, details, reports, templates
+from senderkit.services.browsing import NO_MESSAGES, MessagePage
+from senderkit.services.details import MessageDetails
+from senderkit.services.reports import TimelineRow
+from senderkit.services.sending import stored_envelope
+from senderkit.web.dashboard import wording
+from senderkit.web.dashboard.frame import Viewer, page, viewer
+from senderkit.web.extensions import session
+from senderkit.web.headers import as_preview
+from senderkit.web.runtime import runtime
+
+pages = Blueprint("messages", __name__, url_prefix="/messages")
+
+_FILTERS: Final = ("status", "channel", "template", "key", "q", "from", "to")
+_PLACES: Final = ("before", "after")
+_MAX_CHOICES: Final = 100
+_PARTS: Final = {
+    "html": ("html", "text/html"),
+    "text": ("text", "text/plain"),
+    "source": ("html", "text/plain"),
+}
+"""What a preview shows: the part of the rendered email, and as what."""
+
+
+# -- the list ---------------------------------------------------------------------------------
+
+
+@pages.get("")
+def index() -> ResponseReturnValue:
+    """One page of the mode shown, newest first; a filter that cannot be read is told, not 500."""
+    looking = viewer()
+    chosen = {name: request.args.get(name) or None for name in _FILTERS}
+    try:
+        query = parse_browse_messages({name: request.args[name] for name in _asked()})
+        return _list_page(looking, chosen, _browse(looking, query), ())
+    except InvalidRequest as error:
+        return _list_page(looking, chosen, NO_MESSAGES, error.issues), 400
+
+
+def _asked() -> Iterable[str]:
+    return [name for name in (*_FILTERS, *_PLACES) if name in request.args]
+
+
+def _browse(looking: Viewer, query: BrowseMessages) -> MessagePage:
+    with runtime().reader.connect() as connection:
+        return browsing.browse_messages(connection, looking.workspace_id, looking.livemode, query)
+
+
+def _list_page(
+    looking: Viewer,
+    chosen: Mapping[str, str | None],
+    found: MessagePage,
+    issues: Iterable[Issue],
+) -> str:
+    return page(
+        "messages/index.html",
+        "messages",
+        rows=found.rows,
+        chosen=chosen,
+        problems={_field_of(issue): issue.message for issue in reversed(list(issues))},
+        any=bool(found.rows) or _has_messages(looking),
+        shown=f"{len(found.rows)}{'+' if found.older else ''}",
+        newer_url=_place_url(chosen, after=found.newer),
+        older_url=_place_url(chosen, before=found.older),
+        base_url=runtime().settings.public_url,
+        **_choices(looking),
+    )
+
+
+def _field_of(issue: Issue) -> str:
+    """A cursor that an older page gave is named as the API's list names it."""
+    name = str(issue.path[0]) if issue.path else "before"
+    return "before" if name in {"cursor", *_PLACES} else name
+
+
+def _has_messages(looking: Viewer) -> bool:
+    with runtime().reader.connect() as connection:
+        return reports.has_messages(connection, looking.workspace_id, looking.livemode)
+
+
+def _place_url(chosen: Mapping[str, str | None], **place: str | None) -> str | None:
+    if not any(place.values()):
+        return None
+    query: dict[str, Any] = {**chosen, **place}
+    return url_for("messages.index", **query)
+
+
+def _choices(looking: Viewer) -> dict[str, Any]:
+    """What the filters offer: (value, words) each. The newest keys and all slugs, within reason."""
+    keys = api_keys.list_keys(session(), looking.workspace_id, livemode=looking.livemode)
+    found = templates.list_templates(session(), looking.workspace_id)
+    return {
+        "statuses": [*(status.value for status in MessageStatus), HELD],
+        "channels": [channel.value for channel in Channel],
+        "keys": [(key.public_id, key.name) for key in keys[:_MAX_CHOICES]],
+        "slugs": [template.slug for template in found[:_MAX_CHOICES]],
+    }
+
+
+# -- one message ------------------------------------------------------------------------------
+
+
+@pages.get("/<public_id>")
+def show(public_id: str) -> str:
+    """One message of the mode shown."""
+    looking = viewer()
+    found = _get_details(looking, public_id)
+    return page("messages/show.html", "messages", **_show_context(looking, found))
+
+
+def _get_details(looking: Viewer, public_id: str) -> MessageDetails:
+    """Raises `NotFound`."""
+    with runtime().reader.connect() as connection:
+        return details.get_details(connection, looking.workspace_id, looking.livemode, public_id)
+
+
+def _show_context(looking: Viewer, found: MessageDetails) -> dict[str, Any]:
+    row = found.view.row
+    state = HELD if row.held_reason else found.status.value
+    parts = list(_PARTS) if found.channel is Channel.EMAIL and found.rendered else []
+    asked = request.args.get("part", "")
+    return {
+        "message": row,
+        "key": found.key,
+        "state": state,
+        "state_meaning": wording.meaning_of(state, livemode=looking.livemode),
+        "timeline": [_entry(entry, found.actors) for entry in found.view.timeline],
+        "parts": parts,
+        "part": asked if asked in parts else "html",
+        "rendered": found.rendered,
+        "headers": _headers(found),
+        "attachments": found.attachments,
+        "variables_json": _pretty(row.vars) if row.vars else None,
+        "data_json": _pretty((found.rendered or {}).get("data") or {}),
+        "metadata": row.metadata,
+        "is_pending": found.status in PENDING,
+        "can_cancel": found.status in CANCELABLE,
+    }
+
+
+def _entry(entry: TimelineRow, actors: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "at": entry.at,
+        "event": entry.event,
+        "summary": wording.summary_of(entry.event, entry.detail, actors),
+        "detail": {name: _text(value) for name, value in entry.detail.items()},
+    }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode("utf-8")
+
+
+def _pretty(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode("utf-8")
+
+
+def _headers(found: MessageDetails) -> dict[str, str]:
+    """The header fields that the send asked for."""
+    envelope = stored_envelope(found.request)
+    fields = {
+        "From": found.view.row.from_override,
+        "Cc": ", ".join(envelope.cc),
+        "Bcc": ", ".join(envelope.bcc),
+        "Reply-To": envelope.reply_to,
+        "Preheader": (found.rendered or {}).get("preheader"),
+        "Locale": found.request.get("locale"),
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+@pages.get("/<public_id>/preview")
+def preview(public_id: str) -> Response:
+    """A part of the email as it was handed over, for the sandboxed frame of its page."""
+    looking = viewer()
+    field, mimetype = _PARTS.get(request.args.get("part", "html"), _PARTS["html"])
+    with runtime().reader.connect() as connection:
+        text = _find_part(connection, looking, public_id, field)
+    if text is None:
+        raise NotFound("There is no preview of this message.")
+    return as_preview(Response(text, mimetype=mimetype))
+
+
+def _find_part(connection: Connection, looking: Viewer, public_id: str, field: str) -> str | None:
+    view = reports.get_message(connection, looking.workspace_id, looking.livemode, public_id)
+    rendered = reports.find_rendered(connection, view.row.id) or {}
+    text: str | None = rendered.get(field)
+    return text
+
+
+# -- changes ----------------------------------------------------------------------------------
+
+
+@pages.get("/<public_id>/cancel")
+def cancel(public_id: str) -> ResponseReturnValue:
+    """Ask before a message is canceled."""
+    found = _get_details(viewer(), public_id)
+    if found.status not in CANCELABLE:
+        flash(f"This message is {found.status.value}: it can no longer be canceled.", "error")
+        return redirect(url_for("messages.show", public_id=public_id))
+    return page("messages/cancel.html", "messages", message=found.view.row)
+
+
+@pages.post("/<public_id>/cancel")
+def cancel_now(public_id: str) -> ResponseReturnValue:
+    """Cancel it, unless the dispatcher was faster."""
+    looking, at_hand = viewer(), runtime()
+    workspace_id, livemode, by = looking.workspace_id, looking.livemode, looking.member.public_id
+    _end_own_transaction()
+    try:
+        delivery.cancel(
+            at_hand.engine, workspace_id, livemode, public_id, now=at_hand.clock(), by=by
+        )
+        flash("The message is canceled: it will not be sent.", "success")
+    except NotCancelable as error:
+        flash(error.message, "error")
+    return redirect(url_for("messages.show", public_id=public_id))
+
+
+def _end_own_transaction() -> None:
+    """On SQLite a form's request holds the one write lock, which the service waits for."""
+    session().rollback()

@@ -1,0 +1,141 @@
+"""The sentences that pages say about messages: what a status means, what a step of a life was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+
+from senderkit.domain import Channel, MessageStatus, TimelineEvent
+
+_MEANINGS: Final[Mapping[str, str]] = {
+    MessageStatus.SCHEDULED: "It goes out at its time and can be canceled until then.",
+    MessageStatus.QUEUED: "It is stored and goes out in a moment.",
+    MessageStatus.RENDERED: (
+        "Its words are filled in and it is being handed over; a try that fails is repeated."
+    ),
+    MessageStatus.SENT: "The provider took it. Whether it arrived has not been reported.",
+    MessageStatus.DELIVERED: "It reached the recipient, as the provider reported.",
+    MessageStatus.FAILED: "It could not be delivered, and nothing more is tried.",
+    MessageStatus.CANCELED: "It was canceled before it went out.",
+    MessageStatus.OPTED_OUT: "It was not sent, because the recipient has opted out.",
+    MessageStatus.SUPPRESSED: (
+        "The provider would not send to this recipient, as after an earlier bounce or complaint."
+    ),
+    MessageStatus.BLOCKED: "It was not sent, because a rule of this workspace stops it.",
+    TimelineEvent.HELD: "It waits until what is wrong is put right; nothing is lost.",
+}
+_SIMULATED: Final = "Test mode: its delivery was simulated and nothing left this server."
+_SIMULATED_STATES: Final = frozenset(
+    {
+        MessageStatus.DELIVERED.value,
+        MessageStatus.FAILED.value,
+        MessageStatus.OPTED_OUT.value,
+        MessageStatus.SUPPRESSED.value,
+    }
+)
+
+Detail = Mapping[str, Any]
+Names = Mapping[str, str]
+
+
+def meaning_of(state: str, *, livemode: bool) -> str:
+    """What a state (a status, or `held`) means, in a sentence or two."""
+    if not livemode and state == MessageStatus.DELIVERED:
+        return _SIMULATED
+    if not livemode and state in _SIMULATED_STATES:
+        return f"{_MEANINGS[state]} {_SIMULATED}"
+    return _MEANINGS[state]
+
+
+def summary_of(event: str, detail: Detail, names: Names) -> str | None:
+    """What a step of the timeline was, or None when its word says it all.
+
+    `names` tells who is behind an id that did something.
+    """
+    say = _SUMMARIES.get(event)
+    return say(detail, names) if say else _reason(detail, names)
+
+
+def _reason(detail: Detail, _names: Names) -> str | None:
+    return detail.get("reason") or detail.get("detail")
+
+
+def _taken(detail: Detail, _names: Names) -> str | None:
+    if detail.get("simulated"):
+        return "Simulated: no provider was called."
+    provider, said = detail.get("provider"), detail.get("detail")
+    if provider and said:
+        return f"{provider} took it: {said}"
+    return f"{provider} took it." if provider else said
+
+
+def _attempt(detail: Detail, _names: Names) -> str:
+    return f"Attempt {detail.get('attempt', 1)}, through {detail.get('provider', 'a provider')}."
+
+
+def _retry(detail: Detail, _names: Names) -> str:
+    wait = _duration(detail.get("inSeconds"))
+    reason = detail.get("reason")
+    return f"{reason} Next try {wait}." if reason else f"Next try {wait}."
+
+
+def _duration(seconds: object) -> str:
+    if not isinstance(seconds, int | float) or seconds < 1:
+        return "at once"
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"in {round(seconds / size)} {unit}"
+    return f"in {round(seconds)} s"
+
+
+def _by(words: str) -> Callable[[Detail, Names], str | None]:
+    def say(detail: Detail, names: Names) -> str | None:
+        actor = detail.get("by")
+        return f"{words} by {names.get(str(actor), actor)}." if actor else _reason(detail, names)
+
+    return say
+
+
+def _opted_out(detail: Detail, names: Names) -> str | None:
+    if detail.get("by") == "recipient":
+        return "The recipient unsubscribed."
+    return _reason(detail, names)
+
+
+def _link(detail: Detail, _names: Names) -> str | None:
+    link = detail.get("link")
+    return f"First click: {link}" if link else None
+
+
+_SUMMARIES: Final[Mapping[str, Callable[[Detail, Names], str | None]]] = {
+    TimelineEvent.QUEUED: _by("Released"),
+    TimelineEvent.DISPATCHED: _attempt,
+    TimelineEvent.SENT: _taken,
+    TimelineEvent.DELIVERED: _taken,
+    TimelineEvent.RETRY: _retry,
+    TimelineEvent.CANCELED: _by("Canceled"),
+    TimelineEvent.OPTED_OUT: _opted_out,
+    TimelineEvent.CLICKED: _link,
+}
+
+
+def shown_recipient(recipient: str, channel: str) -> str:
+    """A recipient as people read it: of a browser's subscription its endpoint alone."""
+    if channel != Channel.WEB_PUSH:
+        return recipient
+    try:
+        endpoint = urlsplit(orjson.loads(recipient)["endpoint"])
+    except (ValueError, KeyError, TypeError):
+        return recipient
+    return f"{endpoint.netloc}{endpoint.path}"
+
+
+def shown_size(size_bytes: int) -> str:
+    """1536 as 1.5 kB."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    size, unit = (1000, "kB") if size_bytes < 999_950 else (1_000_000, "MB")
+    return f"{size_bytes / size:.1f} {unit}".replace(".0 ", " ")
