@@ -15,7 +15,6 @@ from senderkit.errors import (
     ApiError,
     InsufficientScope,
     InvalidRequest,
-    Issue,
     MethodNotAllowed,
     NotAcceptable,
     NotCancelable,
@@ -28,6 +27,7 @@ from senderkit.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from senderkit.web.wire import error_json
 
 _log = structlog.get_logger(__name__)
 
@@ -62,18 +62,9 @@ def json_response(value: Any, status: int = 200) -> Response:
     return response
 
 
-def _issue_json(issue: Issue) -> dict[str, Any]:
-    return {"code": issue.code, "path": list(issue.path), "message": issue.message}
-
-
 def error_response(error: ApiError) -> Response:
     """The contract's error body with the headers that go with it."""
-    body: dict[str, Any] = {"code": error.code, "message": error.message}
-    if isinstance(error, InvalidRequest) and error.issues:
-        body["issues"] = [_issue_json(issue) for issue in error.issues]
-    if isinstance(error, RateLimited):
-        body["limit"] = error.limit
-    response = json_response({"error": body}, status_of(error))
+    response = json_response(error_json(error), status_of(error))
     response.headers.extend(_headers(error))
     return response
 

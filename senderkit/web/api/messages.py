@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from senderkit.commands import parse_list_messages
-from senderkit.domain import MessageStatus, Scope
+from senderkit.domain import Scope
 from senderkit.services import delivery, reports
 from senderkit.web import wire
 from senderkit.web.auth import principal, requires
@@ -50,4 +50,4 @@ def add_message_routes(api: Blueprint) -> None:
             now=at_hand.clock(),
             by=caller.key_public_id,
         )
-        return json_response({"id": public_id, "status": MessageStatus.CANCELED.value})
+        return json_response(wire.canceled_json(public_id))

@@ -31,7 +31,7 @@ def _add_reading_routes(api: Blueprint) -> None:
     def list_templates() -> Response:
         """Every template, archived ones too."""
         found = templates.list_templates(session(), principal().workspace_id)
-        return json_response({"data": [wire.template_json(template) for template in found]})
+        return json_response(wire.template_list_json(found))
 
     @api.get("/templates/<slug>")
     @requires(Scope.READ)
@@ -46,7 +46,7 @@ def _add_reading_routes(api: Blueprint) -> None:
         """All versions, newest first, without content."""
         template = templates.get_template(session(), principal().workspace_id, slug)
         versions = templates.list_versions(session(), template)
-        return json_response({"data": [wire.listed_version_json(item) for item in versions]})
+        return json_response(wire.version_list_json(versions))
 
     @api.get("/templates/<slug>/versions/<int:number>")
     @requires(Scope.READ)
@@ -93,7 +93,7 @@ def _add_draft_routes(api: Blueprint) -> None:
             created_by_id=None,
             now=runtime().clock(),
         )
-        return json_response({"versionNumber": version.number}, 201)
+        return json_response(wire.added_version_json(version), 201)
 
     @api.patch("/templates/<slug>")
     @requires(Scope.SEND)
