@@ -14,7 +14,7 @@ from senderkit import resources
 from senderkit.database import engine_options, make_private, prepare
 from senderkit.domain import Clock, utc_now
 from senderkit.settings import Settings
-from senderkit.web import auth, health
+from senderkit.web import auth, docs, health
 from senderkit.web.api import make_api
 from senderkit.web.errors import response_for
 from senderkit.web.extensions import csrf, database, migrate
@@ -43,6 +43,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     app.register_blueprint(api)
     csrf.exempt(api)
     health.add_health_routes(app)
+    docs.add_docs_routes(app)
     auth.check_scopes_declared(app)
     return app
 

@@ -50,9 +50,9 @@ STATUSES: Final[tuple[tuple[type[ApiError], int], ...]] = (
 _RETRY_AFTER_SECONDS: Final = 5
 
 
-def status_of(error: ApiError) -> int:
-    """The HTTP status of an error; 500 for one that nobody gave a status."""
-    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+def status_of(kind: type[ApiError]) -> int:
+    """The HTTP status of a kind of error; 500 for one that nobody gave a status."""
+    return next((status for parent, status in STATUSES if issubclass(kind, parent)), 500)
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -64,7 +64,7 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 def error_response(error: ApiError) -> Response:
     """The contract's error body with the headers that go with it."""
-    response = json_response(error_json(error), status_of(error))
+    response = json_response(error_json(error), status_of(type(error)))
     response.headers.extend(_headers(error))
     return response
 
