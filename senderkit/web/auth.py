@@ -20,6 +20,7 @@ from senderkit.errors import (
     Unauthorized,
 )
 from senderkit.services.api_keys import Principal, find_principal
+from senderkit.web.media_types import accepts_json
 from senderkit.web.operations import operation_of
 from senderkit.web.runtime import runtime
 
@@ -90,8 +91,7 @@ def _check_route() -> None:
 
 
 def _check_accept() -> None:
-    accepted = request.accept_mimetypes
-    if accepted and not accepted.accept_json:
+    if not accepts_json(request.headers.get("Accept", "")):
         raise NotAcceptable("This API answers in application/json only.")
 
 
