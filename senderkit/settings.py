@@ -16,8 +16,9 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from senderkit import crypto
-from senderkit.domain import Mode
+from senderkit.data_folder import kept_secret, make_private_folder
 from senderkit.errors import SettingsError
+from senderkit.seed_keys import SeedKey, parse_seed_keys
 
 T = TypeVar("T")
 
@@ -25,19 +26,7 @@ _SECRET_KEY_FILE: Final = "secret.key"
 _ENCRYPTION_KEY_FILE: Final = "encryption.key"
 _DATABASE_FILE: Final = "senderkit.sqlite3"
 _MINIMUM_SECRET_LENGTH: Final = 32
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _POSTGRES: Final = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://")
-
-
-@dataclass(frozen=True, slots=True)
-class SeedKey:
-    """An API key declared by its hash before the first start, for Compose and CI."""
-
-    name: str
-    mode: Mode
-    token_hash: str
-    last_four: str
-    scopes: tuple[str, ...]
 
 
 _NO_SEED_KEYS: Final[tuple[SeedKey, ...]] = ()
@@ -229,49 +218,6 @@ def _secret_key(text: str) -> str:
     return text
 
 
-def _seed_key(text: str) -> SeedKey:
-    parts = text.split(":")
-    if len(parts) not in {4, 5} or not parts[0].strip():
-        raise ValueError("each key is name:mode:sha256:last-four or the same with :scope+scope")
-    name, mode, token_hash, last_four, *rest = (part.strip() for part in parts)
-    if mode not in {"live", "test"} or not _SHA256.fullmatch(token_hash.lower()):
-        raise ValueError(f"key '{name}' needs mode live or test and a SHA-256 of 64 hex digits")
-    if len(last_four) != 4 or not last_four.isalnum():
-        raise ValueError(f"key '{name}' needs the last four characters of its token")
-    scopes = tuple(scope for scope in rest[0].split("+") if scope) if rest else ()
-    if set(scopes) - {"read", "send", "cancel"}:
-        raise ValueError(f"key '{name}' has an unknown scope: use read, send, cancel")
-    return SeedKey(name, Mode(mode), token_hash.lower(), last_four, scopes)
-
-
-def _seed_keys(text: str) -> tuple[SeedKey, ...]:
-    return tuple(_seed_key(item.strip()) for item in re.split(r"[,\n]", text) if item.strip())
-
-
-def _private_folder(path: Path) -> None:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.chmod(0o700)
-
-
-def _kept_secret(path: Path, make: Callable[[], str]) -> str:
-    """The secret kept in `path`; made on first use, complete or not at all, readable by us only."""
-    if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(make() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # another process made it first: its secret is the one that counts
-        finally:
-            draft.unlink()
-    path.chmod(0o600)
-    return path.read_text(encoding="utf-8").strip()
-
-
 def _check_together(settings: Settings, problems: list[str]) -> None:
     if settings.debug and settings.host not in {"127.0.0.1", "::1", "localhost"}:
         problems.append("SENDERKIT_DEBUG is on while SENDERKIT_HOST is open to the world.")
@@ -299,7 +245,7 @@ def load_settings(
         "threads": reader.parsed("THREADS", 16, _whole_number(1, 256)),
         "smtp_url": reader.text("SMTP_URL"),
         "mail_from": reader.text("MAIL_FROM"),
-        "seed_keys": reader.parsed("SEED_KEYS", _NO_SEED_KEYS, _seed_keys),
+        "seed_keys": reader.parsed("SEED_KEYS", _NO_SEED_KEYS, parse_seed_keys),
         "rate_limit_per_minute": reader.parsed(
             "RATE_LIMIT_PER_MINUTE", 0, _whole_number(0, 1_000_000)
         ),
@@ -321,12 +267,12 @@ def load_settings(
 
 def _with_kept_secrets(settings: Settings) -> Settings:
     try:
-        _private_folder(settings.data_dir)
-        secret_key = settings.secret_key or _kept_secret(
+        make_private_folder(settings.data_dir)
+        secret_key = settings.secret_key or kept_secret(
             settings.data_dir / _SECRET_KEY_FILE, crypto.new_secret
         )
         kept = settings.encryption_keys or _encryption_keys(
-            _kept_secret(settings.data_dir / _ENCRYPTION_KEY_FILE, crypto.new_encryption_key)
+            kept_secret(settings.data_dir / _ENCRYPTION_KEY_FILE, crypto.new_encryption_key)
         )
         return replace(settings, secret_key=_secret_key(secret_key), encryption_keys=kept)
     except OSError as error:

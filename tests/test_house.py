@@ -24,6 +24,8 @@ HOUSE: Final = Path(__file__).resolve().parents[1]
 VOCABULARY: Final = frozenset({"errors", "domain"})
 TOOLS: Final = VOCABULARY | {
     "resources",
+    "data_folder",
+    "seed_keys",
     "settings",
     "keys",
     "crypto",
@@ -39,7 +41,9 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
     "domain": frozenset({"errors"}),
     "resources": frozenset(),
-    "settings": VOCABULARY | {"crypto"},
+    "data_folder": VOCABULARY,
+    "seed_keys": VOCABULARY,
+    "settings": VOCABULARY | {"crypto", "data_folder", "seed_keys"},
     "keys": VOCABULARY,
     "crypto": VOCABULARY,
     "commands": VOCABULARY,
@@ -60,6 +64,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "client": frozenset(),
     "cli": PRODUCT | {"dispatcher", "web", "client"},
     "app": PRODUCT | {"dispatcher", "web"},
+    "__main__": frozenset({"cli"}),
 }
 """What each room may import of the others; a module that stands in no room is a complaint."""
 

@@ -22,7 +22,7 @@ from senderkit.commands import CreateKey
 from senderkit.domain import Clock, Mode, Scope, new_public_id
 from senderkit.errors import NotFound, SenderKitError
 from senderkit.models import ApiKey, Workspace
-from senderkit.settings import SeedKey
+from senderkit.seed_keys import SeedKey
 
 _log = structlog.get_logger(__name__)
 
