@@ -87,7 +87,7 @@ class Server:
 def start_server(data_dir: Path, **settings: str) -> Server:
     """Start and wait until it is ready; settings by name (`SMTP_URL`, `PORT`)."""
     port = int(settings.get("PORT") or free_port())
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_path = data_dir / "server.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(

@@ -24,6 +24,9 @@ HOUSE: Final = Path(__file__).resolve().parents[1]
 VOCABULARY: Final = frozenset({"errors", "domain"})
 TOOLS: Final = VOCABULARY | {
     "resources",
+    "data_folder",
+    "seed_keys",
+    "setting_values",
     "settings",
     "keys",
     "crypto",
@@ -40,7 +43,10 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
     "domain": frozenset({"errors"}),
     "resources": frozenset(),
-    "settings": VOCABULARY | {"crypto"},
+    "data_folder": VOCABULARY,
+    "seed_keys": VOCABULARY,
+    "setting_values": VOCABULARY | {"crypto"},
+    "settings": VOCABULARY | {"crypto", "data_folder", "seed_keys", "setting_values"},
     "keys": VOCABULARY,
     "crypto": VOCABULARY,
     "commands": VOCABULARY,
@@ -62,6 +68,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "client": frozenset(),
     "cli": PRODUCT | {"dispatcher", "web", "client"},
     "app": PRODUCT | {"dispatcher", "web"},
+    "__main__": frozenset({"cli"}),
 }
 """What each room may import of the others; a module that stands in no room is a complaint."""
 
