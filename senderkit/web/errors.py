@@ -8,6 +8,7 @@ import orjson
 import structlog
 from flask import Response, g
 from sqlalchemy.exc import (
+    DatabaseError,
     DBAPIError,
     InterfaceError,
     InternalError,
@@ -98,7 +99,8 @@ def is_outage(error: Exception) -> bool:
     """
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(error, _OUTAGES)
+    # SQLite's own word for a file that is damaged or no database is the base class itself.
+    return isinstance(error, _OUTAGES) or type(error) is DatabaseError
 
 
 def response_for(error: Exception) -> Response:

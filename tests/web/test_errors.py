@@ -21,8 +21,8 @@ from senderkit.web.extensions import database
 from senderkit.web.operations import Operation
 from senderkit.web.runtime import runtime_of
 from tests.conftest import make_settings
+from tests.fakes import free_port
 from tests.make import Api, House, raw_email
-from tests.serving import free_port
 
 SMS: Final = {"channel": "sms", "to": "+15555550100", "content": {"body": "b"}}
 NEW: Final = {"slug": "welcome", "channel": "sms", "content": {"body": "b"}}
