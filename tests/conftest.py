@@ -26,6 +26,7 @@ from senderkit.settings import Settings, load_settings
 from senderkit.web import create_app
 from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
+from tests.fakes import Authority
 from tests.make import FakeClock, House
 
 MakeApp = Callable[..., Flask]
@@ -193,3 +194,18 @@ def house(empty_house: House) -> House:
     """A house whose workspace and owner exist."""
     empty_house.set_up()
     return empty_house
+
+
+# -- certificates -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """The authority, trusted by every client that asks the system."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    return authority
