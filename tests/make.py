@@ -80,6 +80,13 @@ class Api:
         message: dict[str, Any] = answer.json  # type: ignore[assignment]
         return message
 
+    def messages(self, query: str = "") -> list[dict[str, Any]]:
+        """The first page of the key's messages, newest first; `query` such as `?status=sent`."""
+        answer = self.get(f"/v1/messages{query}")
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json["data"]  # type: ignore[index]
+        return found
+
 
 @dataclass(frozen=True)
 class Pages:

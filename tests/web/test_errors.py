@@ -49,7 +49,7 @@ TABLE: Final[dict[tuple[int, str], Callable[[House], TestResponse]]] = {
         "/v1/context", headers={"Accept": "text/html"}
     ),
     (409, "not_cancelable"): lambda house: house.api().delete(
-        f"/v1/messages/{house.api().get('/v1/messages').json['data'][0]['publicId']}"
+        f"/v1/messages/{house.api().messages()[0]['publicId']}"
     ),
     (409, "slug_taken"): lambda house: house.api().post("/v1/templates", NEW),
     (413, "payload_too_large"): lambda house: house.api().post(
