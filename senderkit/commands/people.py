@@ -111,8 +111,12 @@ def _read_email(text: str) -> str:
         raise flaw(IssueCode.INVALID_VALUE, "Must be the bare email address, without a name.")
     if len(bare) > MAX_ADDRESS_TEXT:
         raise flaw(IssueCode.TOO_LONG, f"Must have at most {MAX_ADDRESS_TEXT} characters.")
-    # Inside a company or on one machine, a host name alone is a fine domain.
-    return read_address(bare, needs_dot=False).key
+    try:
+        # Inside a company or on one machine, a host name alone is a fine domain.
+        return read_address(bare, needs_dot=False).key
+    except PydanticCustomError as error:
+        message = "Must be an email address such as ada@example.com."
+        raise flaw(IssueCode.INVALID_VALUE, message) from error
 
 
 def _collect_password(

@@ -99,6 +99,14 @@ def test_a_bad_set_up_is_refused(changes: dict[str, str], bad: set[tuple[str]]) 
     assert paths(caught) == bad
 
 
+@pytest.mark.parametrize("email", ["ada", "ada@", "a b@c.example", "", "a@b.example, c@d.example"])
+def test_a_person_is_told_what_an_address_looks_like(email: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        set_up(email=email)
+    [issue] = caught.value.issues
+    assert issue.message == "Must be an email address such as ada@example.com."
+
+
 @pytest.mark.parametrize(
     "password",
     [
