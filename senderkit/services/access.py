@@ -132,7 +132,7 @@ def sign_in(
     Takes as long for an unknown address as for a wrong password.
     """
     member = find_member(session, email)
-    session.rollback()  # hashing takes its time: no transaction waits for it
+    session.rollback()  # no transaction waits for the hash
     is_right = crypto.verify_password(member.password_hash if member else None, password)
     if member is None or not is_right:
         return None
@@ -184,7 +184,9 @@ def change_password(
 
     Raises `InvalidRequest` when the current password is wrong.
     """
-    if not crypto.verify_password(member.password_hash, command.current):
+    stored_hash = member.password_hash
+    session.rollback()  # no transaction waits for the hash
+    if not crypto.verify_password(stored_hash, command.current):
         issue = Issue("invalid_value", ("current",), "This is not your current password.")
         raise InvalidRequest(issue.message, [issue])
     set_password(session, member, command.new, now=now)
@@ -193,6 +195,7 @@ def change_password(
 
 def set_password(session: Session, member: Member, password: str, *, now: datetime) -> None:
     """Set a password, checked before by `check_password`, and end the person's sessions."""
+    session.rollback()  # no transaction waits for the hash
     member.password_hash = crypto.hash_password(password)
     session.execute(
         update(MemberSession)
