@@ -16,6 +16,7 @@ from senderkit.services.access import SESSION_IDLE_LIMIT
 from senderkit.settings import Settings
 from senderkit.web import auth, docs, health
 from senderkit.web.api import make_api
+from senderkit.web.bodies import refuse_unread_body
 from senderkit.web.dashboard import add_dashboard
 from senderkit.web.dashboard.error_pages import page_for
 from senderkit.web.dashboard.guard import guard
@@ -99,9 +100,11 @@ def _add_request_hooks(app: Flask) -> None:
         is_well_formed = _REQUEST_ID.fullmatch(given) is not None
         g.request_id = given if is_well_formed else f"req_{secrets.token_hex(12)}"
 
+    # In this order: the key, the size, the login, the form's token.
     app.before_request(auth.guard)
+    app.before_request(refuse_unread_body)
     app.before_request(guard)
-    csrf.init_app(app)  # in this order: key or login first, then the form's token
+    csrf.init_app(app)
 
     @app.after_request
     def _finish(response: Response) -> Response:

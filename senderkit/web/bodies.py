@@ -1,4 +1,4 @@
-"""The one function that reads a request body under /v1, and what it refuses."""
+"""How long a body may be, and the one function that reads one under /v1."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from senderkit.commands import parse_json_object
 from senderkit.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 
 MAX_BODY_BYTES: Final = 25 * 1024 * 1024
+MAX_PAGE_BODY_BYTES: Final = 4 * 1024 * 1024
+"""Of everything outside /v1."""
+BODY_TOO_LARGE: Final = "senderkit.body_too_large"
+"""In the WSGI environment: the front has given up on a body that is longer than its path allows."""
+
+
+def refuse_unread_body() -> None:
+    """Raise 413 when the front has not handed the body on, on any path."""
+    if request.environ.get(BODY_TOO_LARGE):
+        raise RequestEntityTooLarge
 
 
 def read_body() -> bytes:

@@ -23,12 +23,11 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from senderkit.web.auth import is_api_path
-from senderkit.web.bodies import MAX_BODY_BYTES
+from senderkit.web.bodies import BODY_TOO_LARGE, MAX_BODY_BYTES, MAX_PAGE_BODY_BYTES
 from senderkit.web.runtime import runtime_of
 
 _log = structlog.get_logger(__name__)
 
-_MAX_PAGE_BODY_BYTES: Final = 4 * 1024 * 1024
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Job = Callable[[], Any]
@@ -112,13 +111,12 @@ class Front:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
         body = b"" if scope.method in _BODYLESS else await _read_body(scope, protocol)
+        environ = _environ(scope, body or b"")
+        environ[BODY_TOO_LARGE] = body is None
+        status, headers, content = await self._pool.run(lambda: _run_wsgi(self._app, environ))
         if body is None:
             # The rest of the body was not read: the connection cannot be used again.
-            headers = [("content-type", "application/json"), ("connection", "close")]
-            protocol.response_str(413, headers, _TOO_LARGE)
-            return
-        environ = _environ(scope, body)
-        status, headers, content = await self._pool.run(lambda: _run_wsgi(self._app, environ))
+            headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 
     def close(self) -> None:
@@ -126,14 +124,9 @@ class Front:
             self._pool.close()
 
 
-_TOO_LARGE: Final = (
-    '{"error":{"code":"payload_too_large","message":"The request body is too large."}}'
-)
-
-
 async def _read_body(scope: Any, protocol: Any) -> bytes | None:
     """The whole body, or None when it is longer than its path may have. Never cut."""
-    limit = MAX_BODY_BYTES if is_api_path(scope.path) else _MAX_PAGE_BODY_BYTES
+    limit = MAX_BODY_BYTES if is_api_path(scope.path) else MAX_PAGE_BODY_BYTES
     declared = scope.headers.get("content-length")
     if declared is not None and (not declared.isdigit() or int(declared) > limit):
         return None
@@ -149,6 +142,7 @@ async def _read_body(scope: Any, protocol: Any) -> bytes | None:
 
 def _environ(scope: Any, body: bytes) -> dict[str, Any]:
     host, _, port = scope.server.rpartition(":")
+    version = "1.0" if scope.http_version == "1" else scope.http_version
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.method,
         "SCRIPT_NAME": "",
@@ -157,7 +151,7 @@ def _environ(scope: Any, body: bytes) -> dict[str, Any]:
         "QUERY_STRING": scope.query_string,
         "SERVER_NAME": host or "127.0.0.1",
         "SERVER_PORT": port or "80",
-        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "SERVER_PROTOCOL": f"HTTP/{version}",
         "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.version": (1, 0),
