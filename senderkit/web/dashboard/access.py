@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -27,28 +28,36 @@ pages = Blueprint("access", __name__)
 # -- set-up -----------------------------------------------------------------------------------
 
 
-@pages.route("/setup", methods=["GET", "POST"])
+@pages.get("/setup")
 def setup() -> ResponseReturnValue:
-    """Make the workspace and its owner, once; closed for good afterwards."""
-    if access.is_set_up(session()):
-        raise NotFound
-    needs_token = not is_from_this_machine(request)
-    if request.method == "GET":
-        return _setup_page(needs_token, {})
+    """Ask for the workspace and its owner; closed for good once there is one."""
+    _check_open()
+    return _setup_page({})
+
+
+@pages.post("/setup")
+def set_up() -> ResponseReturnValue:
+    """Make the workspace and its owner, who is logged in at once."""
+    _check_open()
     try:
-        command = _read_set_up(needs_token)
-        owner = access.set_up(session(), command, now=runtime().clock())
+        owner = access.set_up(session(), _read_set_up(), now=runtime().clock())
     except InvalidRequest as error:
-        return _setup_page(needs_token, field_errors(error)), 422
+        return _setup_page(field_errors(error)), 422
     except access.SetUpClosed as error:
         raise NotFound from error
-    return _welcome(owner)
+    sessions.remember(owner, access.start_session(session(), owner, now=runtime().clock()))
+    return redirect("/")
 
 
-def _read_set_up(needs_token: bool) -> SetUp:
+def _check_open() -> None:
+    if access.is_set_up(session()):
+        raise NotFound
+
+
+def _read_set_up() -> SetUp:
     """Raises `InvalidRequest`; the token is checked before anything slow is done."""
     form = request.form
-    if needs_token and not crypto.is_same(form.get("token", "").strip(), runtime().setup_token):
+    if _needs_token() and not crypto.is_same(form.get("token", "").strip(), runtime().setup_token):
         issue = Issue("invalid_value", ("token",), "This is not the token on the server's console.")
         raise InvalidRequest(issue.message, [issue])
     return parse_set_up(
@@ -58,30 +67,26 @@ def _read_set_up(needs_token: bool) -> SetUp:
     )
 
 
-def _setup_page(needs_token: bool, errors: dict[str, str]) -> str:
+def _needs_token() -> bool:
+    return not is_from_this_machine(request)
+
+
+def _setup_page(errors: Mapping[str, str]) -> str:
     return render_template(
         "access/setup.html",
-        needs_token=needs_token,
+        needs_token=_needs_token(),
         min_password_length=MIN_PASSWORD,
         errors=errors,
         values=request.form,
     )
 
 
-def _welcome(owner: Member) -> ResponseReturnValue:
-    token = access.start_session(session(), owner, now=runtime().clock())
-    sessions.remember(owner, token)
-    return redirect("/")
-
-
 # -- login and logout -------------------------------------------------------------------------
 
 
-@pages.route("/login", methods=["GET", "POST"])
+@pages.get("/login")
 def login() -> ResponseReturnValue:
-    """Log in and go on to the page that was wanted."""
-    if request.method == "POST":
-        return _log_in()
+    """Ask who is there."""
     if not access.is_set_up(session()):
         return redirect("/setup")
     if sessions.find_signed_in():
@@ -89,11 +94,13 @@ def login() -> ResponseReturnValue:
     return _login_page({})
 
 
-def _log_in() -> ResponseReturnValue:
+@pages.post("/login")
+def log_in() -> ResponseReturnValue:
+    """Log in and go on to the page that was wanted."""
     email = request.form.get("email", "")
     wait = runtime().login_limits.take(email, request.remote_addr or "")
     if wait is not None:
-        return _slow_down(wait)
+        return _too_many(_login_page({"form": _slow_down(wait)}), wait)
     password = request.form.get("password", "")
     found = access.sign_in(session(), email, password, now=runtime().clock())
     if found is None:
@@ -103,16 +110,7 @@ def _log_in() -> ResponseReturnValue:
     return redirect(local_path(request.form.get("next", "/")))
 
 
-def _slow_down(wait_seconds: float) -> Response:
-    seconds = math.ceil(wait_seconds)
-    unit = "second" if seconds == 1 else "seconds"
-    text = f"There were too many tries. Wait {seconds} {unit}, then try again."
-    response = make_response(_login_page({"form": text}), 429)
-    response.headers["Retry-After"] = str(seconds)
-    return response
-
-
-def _login_page(errors: dict[str, str]) -> str:
+def _login_page(errors: Mapping[str, str]) -> str:
     return render_template(
         "access/login.html",
         workspace=access.find_workspace(session()),
@@ -120,6 +118,16 @@ def _login_page(errors: dict[str, str]) -> str:
         errors=errors,
         values=request.form,
     )
+
+
+def _slow_down(wait_seconds: float) -> str:
+    seconds = math.ceil(wait_seconds)
+    unit = "second" if seconds == 1 else "seconds"
+    return f"There were too many tries. Wait {seconds} {unit}, then try again."
+
+
+def _too_many(text: str, wait_seconds: float) -> Response:
+    return make_response(text, 429, {"Retry-After": str(math.ceil(wait_seconds))})
 
 
 @pages.post("/logout")
@@ -134,17 +142,26 @@ def logout() -> ResponseReturnValue:
 # -- while logged in --------------------------------------------------------------------------
 
 
-@pages.route("/password", methods=["GET", "POST"])
-def password() -> ResponseReturnValue:
-    """Change one's password, which ends every other session."""
-    if request.method == "GET":
-        return _password_page({})
+@pages.get("/password")
+def password() -> str:
+    """Ask for the old and the new password."""
+    return _password_page({})
+
+
+@pages.post("/password")
+def change_password() -> ResponseReturnValue:
+    """Change one's password, which ends every session but this one."""
+    member = viewer().member
+    wait = runtime().login_limits.take(member.email, request.remote_addr or "")
+    if wait is not None:
+        return _too_many(_password_page({"form": _slow_down(wait)}), wait)
     try:
-        token = _change_password(viewer().member)
+        token = _change_password(member)
     except InvalidRequest as error:
         names = {"current": "current_password", "new": "new_password"}
         return _password_page(field_errors(error, names)), 422
-    sessions.remember(viewer().member, token)
+    runtime().login_limits.succeeded(member.email)
+    sessions.remember(member, token)
     flash("Your password is changed. You are logged out everywhere else.", "success")
     return redirect("/")
 
@@ -161,7 +178,7 @@ def _change_password(member: Member) -> str:
     return access.change_password(session(), member, command, now=runtime().clock())
 
 
-def _password_page(errors: dict[str, str]) -> str:
+def _password_page(errors: Mapping[str, str]) -> str:
     return page("access/password.html", min_password_length=MIN_PASSWORD, errors=errors)
 
 

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from flask import g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import BadRequest, NotFound, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge, UnsupportedMediaType
 
 from senderkit.services import access
 from senderkit.web.auth import is_api_path
+from senderkit.web.bodies import MAX_PAGE_BODY_BYTES
 from senderkit.web.dashboard import sessions
 from senderkit.web.extensions import session
 from senderkit.web.runtime import runtime
@@ -27,7 +28,9 @@ PUBLIC: Final = frozenset(
         "openapi",
         "docs",
         "access.setup",
+        "access.set_up",
         "access.login",
+        "access.log_in",
         "unsubscribe.show",
         "unsubscribe.one_click",
     }
@@ -38,7 +41,9 @@ FOREIGN_FORMS: Final = frozenset({"unsubscribe.one_click"})
 """What may be posted from anywhere, without a CSRF token: the signed link itself is the proof."""
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+_URL_ENCODED: Final = "application/x-www-form-urlencoded"
+_FORMS: Final = frozenset({_URL_ENCODED, "multipart/form-data"})
+_MAX_FIELDS: Final = 200
 
 
 class ForeignForm(BadRequest):
@@ -60,9 +65,15 @@ def guard() -> ResponseReturnValue | None:
 
 
 def _check_is_form() -> None:
-    """Scripts of other sites may send text/plain without asking; we take forms only."""
+    """Scripts of other sites may send text/plain without asking; we take forms only.
+
+    The library counts the fields of a multipart form; those of the other kind are counted here.
+    """
     if request.mimetype not in _FORMS:
         raise UnsupportedMediaType
+    request.max_content_length = MAX_PAGE_BODY_BYTES
+    if request.mimetype == _URL_ENCODED and request.get_data().count(b"&") >= _MAX_FIELDS:
+        raise RequestEntityTooLarge
 
 
 def _check_is_ours() -> None:

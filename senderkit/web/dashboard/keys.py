@@ -16,7 +16,7 @@ from senderkit.commands import parse_create_key
 from senderkit.domain import Mode, Scope
 from senderkit.errors import InvalidRequest
 from senderkit.models import ApiKey
-from senderkit.services import api_keys
+from senderkit.services import access, api_keys
 from senderkit.web.dashboard import sessions
 from senderkit.web.dashboard.frame import field_errors, page, viewer
 from senderkit.web.dashboard.visitors import is_loopback
@@ -107,6 +107,8 @@ def _create_key(nonce: str | None) -> tuple[ApiKey, str]:
     command = parse_create_key(form.get("name", ""), form.get("mode", ""), form.getlist("scopes"))
     if nonce is None:
         raise InvalidRequest("This form was opened before you logged in. Send it again.")
+    # First: whatever failed after the key is made would cost its token.
+    access.show_mode(session(), looking.member, livemode=command.mode.livemode)
     return api_keys.create_key(
         session(),
         command,
