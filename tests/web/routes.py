@@ -1,0 +1,84 @@
+"""Every route of the application, ready to be asked: what the tests that enumerate walk over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from senderkit.models import Base
+from tests.make import House
+
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one route, with values in its path that name existing things."""
+
+    endpoint: str
+    method: str
+    path: str
+
+    @property
+    def is_api(self) -> bool:
+        return self.path.startswith("/v1/")
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True)
+class Furnished:
+    """A house with one of everything that a path can name."""
+
+    house: House
+    values: Mapping[tuple[str, str], Any]
+
+    def routes(self) -> list[Route]:
+        """Every method of every route. A new kind of path needs a value in `furnish`."""
+        return sorted(self._routes(), key=str)
+
+    def changing(self) -> list[Route]:
+        """The routes that a browser's forms post to."""
+        routes = [route for route in self.routes() if route.method not in READING]
+        return [route for route in routes if not route.is_api]
+
+    def _routes(self) -> Iterator[Route]:
+        adapter = self.house.app.url_map.bind("localhost")
+        for rule in self.house.app.url_map.iter_rules():
+            area = rule.endpoint.partition(".")[0]
+            values = {name: self.values[area, name] for name in rule.arguments}
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                path = adapter.build(rule.endpoint, values, method=method)
+                yield Route(rule.endpoint, method, path)
+
+
+def furnish(house: House) -> Furnished:
+    """Fill a house: a message, a template with a published version, a key."""
+    house.template("welcome")
+    message_id = house.api().send()
+    key_id = house.rows("SELECT public_id FROM api_keys")[0][0]
+    values = {
+        ("static", "filename"): "app.css",
+        ("api", "public_id"): message_id,
+        ("api", "slug"): "welcome",
+        ("api", "number"): 1,
+        ("messages", "public_id"): message_id,
+        ("templates", "slug"): "welcome",
+        ("templates", "number"): 1,
+        ("keys", "public_id"): key_id,
+        ("unsubscribe", "signed"): house.runtime.unsubscribe_signer.sign(message_id),
+    }
+    return Furnished(house, values)
+
+
+def stored(house: House) -> dict[str, list[Any]]:
+    """Every row of every table."""
+    with house.runtime.reader.connect() as connection:
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table))]
+            for table in Base.metadata.sorted_tables
+        }

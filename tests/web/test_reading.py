@@ -1,0 +1,54 @@
+"""Who may look at what, and that looking changes nothing."""
+
+from __future__ import annotations
+
+from senderkit.web.dashboard.guard import PUBLIC
+from tests.make import House, Pages
+from tests.web.routes import furnish, stored
+
+
+def test_looking_at_any_page_changes_no_row(house: House) -> None:
+    furnished = furnish(house)
+    owner, stranger, app = house.owner(), house.pages(), house.api()
+    before = stored(house)
+    routes = [route for route in furnished.routes() if route.method == "GET"]
+    assert len(routes) >= 15
+    for route in routes:
+        for method in ("GET", "HEAD", "OPTIONS"):
+            statuses = {
+                owner.client.open(route.path, method=method, buffered=True).status_code,
+                stranger.client.open(route.path, method=method, buffered=True).status_code,
+                app.call(method, route.path, buffered=True).status_code,
+            }
+            assert max(statuses) < 500, f"{method} {route}"
+    assert stored(house) == before
+
+
+def test_a_stranger_sees_nothing_but_the_public_pages(house: House) -> None:
+    seen = {
+        route.endpoint
+        for route in furnish(house).routes()
+        if not route.is_api and not _leads_to_login(house.pages(), route.method, route.path)
+    }
+    assert seen <= PUBLIC
+
+
+def _leads_to_login(pages: Pages, method: str, path: str) -> bool:
+    pages.get("/login")
+    form = {"data": {}} if method == "GET" else {"data": {"a": "b"}}
+    answer = pages.client.open(path, method=method, buffered=True, **form)
+    return answer.status_code == 302 and str(answer.location).startswith("/login")
+
+
+def test_every_page_is_open_to_the_owner(house: House) -> None:
+    owner = house.owner()
+    for route in furnish(house).routes():
+        if route.method == "GET" and not route.is_api:
+            allowed = {200} | ({302, 404} if route.endpoint in PUBLIC else set())
+            assert owner.get(route.path, buffered=True).status_code in allowed, route
+
+
+def test_a_path_with_a_nul_is_nowhere(house: House) -> None:
+    owner = house.owner()
+    for path in ("/keys/key_%00/revoke", "/%00", "/keys/%00", "/unsubscribe/%00"):
+        assert owner.get(path).status_code == 404
