@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ TITLED = {"title": "t", "body": "b"}
 def parse(name: str, body: dict[str, Any]) -> object:
     if name in {"Send", "TemplateSend", "RawSend"}:
         return parse_send(body, now=NOW)
-    parsers = {
+    parsers: dict[str, Callable[[dict[str, Any]], object]] = {
         "CreateTemplate": parse_create_template,
         "AddVersion": parse_add_version,
         "DescribeTemplate": parse_describe_template,
