@@ -31,6 +31,7 @@ from pydantic import BaseModel
 from senderkit.commands.browsing import HELD, BrowseMessages, parse_browse_messages
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
+from senderkit.commands.limits import MAX_DATABASE_INTEGER
 from senderkit.commands.metadata_terms import (
     MetadataRow,
     MetadataTerm,
@@ -97,6 +98,7 @@ __all__ = [
     "HELD",
     "IDEMPOTENCY_KEY_SCHEMA",
     "LIST_MESSAGES_QUERY",
+    "MAX_DATABASE_INTEGER",
     "REQUEST_MODELS",
     "AddMember",
     "AddVersion",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Text,
     and_,
     exists,
     func,
@@ -26,6 +28,10 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from senderkit.commands import ListMessages, MetadataTerm
 from senderkit.domain import MessageStatus, TimelineEvent
@@ -96,6 +102,7 @@ class Page:
 
 # -- cursors ----------------------------------------------------------------------------------
 
+_MESSAGE_ID: Final = re.compile("msg_[0-9a-z]{26}")
 _BAD_CURSOR: Final = Issue(
     "invalid_value", ("cursor",), "Must be a nextCursor of an earlier page, unchanged."
 )
@@ -103,7 +110,11 @@ _BAD_CURSOR: Final = Issue(
 
 def encode_cursor(row: MessageRow) -> str:
     """The place of a row, of which `created_at` and `public_id` are read."""
-    text = f"{row.created_at.isoformat()}|{row.public_id}"
+    return _cursor_of(row.created_at, row.public_id)
+
+
+def _cursor_of(created_at: datetime, public_id: str) -> str:
+    text = f"{created_at.isoformat()}|{public_id}"
     return base64.urlsafe_b64encode(text.encode("ascii")).decode("ascii").rstrip("=")
 
 
@@ -115,7 +126,8 @@ def _decode_cursor(cursor: str) -> tuple[datetime, str]:
         created_at = datetime.fromisoformat(moment)
     except (ValueError, binascii.Error) as error:
         raise InvalidRequest("The cursor is not one of ours.", [_BAD_CURSOR]) from error
-    if created_at.tzinfo is None or not public_id.startswith("msg_"):
+    is_ours = created_at.utcoffset() == timedelta() and _MESSAGE_ID.fullmatch(public_id)
+    if not is_ours or _cursor_of(created_at, public_id) != cursor:
         raise InvalidRequest("The cursor is not one of ours.", [_BAD_CURSOR])
     return created_at, public_id
 
@@ -134,15 +146,34 @@ def _escape_like(text: str) -> str:
     return text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+class _Caseless(FunctionElement[str]):
+    """A column to compare by LIKE with a lower-case ASCII pattern."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_Caseless)
+def _lowered(element: _Caseless, compiler: SQLCompiler, **more: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **more)})"
+
+
+@compiles(_Caseless, "sqlite")
+def _as_it_is(element: _Caseless, compiler: SQLCompiler, **more: Any) -> str:
+    # LIKE of SQLite takes no notice of ASCII case; without the call it is five times as fast.
+    return compiler.process(element.clauses, **more)
+
+
 def _search_condition(text: str) -> ColumnElement[bool]:
     pattern = f"%{_escape_like(text)}%"
+    caseless = _Caseless if pattern.isascii() else func.lower
 
     def matches(column: Any) -> ColumnElement[bool]:
-        return func.lower(column).like(pattern, escape="\\")
+        return caseless(column).like(pattern, escape="\\")
 
+    pair = aliased(MessageMetadata)
     in_metadata = exists().where(
-        MessageMetadata.message_id == Message.id,
-        or_(matches(MessageMetadata.key), matches(MessageMetadata.value)),
+        pair.message_id == Message.id, or_(matches(pair.key), matches(pair.value))
     )
     columns = (Message.public_id, Message.uuid, Message.recipient, Message.template_slug)
     return or_(*(matches(column) for column in columns), in_metadata)
@@ -190,10 +221,14 @@ def _page_statement(workspace_id: int, livemode: bool, query: ListMessages) -> S
         # The first term's index range is the page's order; the other terms are looked up.
         first, *others = query.metadata
         order = (MessageMetadata.created_at, MessageMetadata.message_id)
-        statement = statement.join(Message, Message.id == MessageMetadata.message_id).where(
-            MessageMetadata.workspace_id == workspace_id,
-            MessageMetadata.livemode == livemode,
-            _metadata_condition(first),
+        statement = (
+            statement.select_from(MessageMetadata)
+            .join(Message, Message.id == MessageMetadata.message_id)
+            .where(
+                MessageMetadata.workspace_id == workspace_id,
+                MessageMetadata.livemode == livemode,
+                _metadata_condition(first),
+            )
         )
         statement = statement.where(*(_has_metadata(term) for term in others))
     statement = statement.where(*list_conditions(query))

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer, joinedload
 
 from senderkit.commands import (
+    MAX_DATABASE_INTEGER,
     AddVersion,
     ChangeTemplate,
     CreateTemplate,
@@ -195,7 +196,9 @@ def get_version(session: Session, template: Template, number: int) -> TemplateVe
     statement = select(TemplateVersion).where(
         TemplateVersion.template_id == template.id, TemplateVersion.number == number
     )
-    version = session.scalars(statement).one_or_none()
+    # A larger number is none that a column can be compared with.
+    is_possible = number <= MAX_DATABASE_INTEGER
+    version = session.scalars(statement).one_or_none() if is_possible else None
     if version is None:
         raise VersionNotFound(f"The template '{template.slug}' has no version {number}.")
     return version

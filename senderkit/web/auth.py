@@ -83,6 +83,8 @@ def _bearer_token() -> str:
 
 
 def _check_route() -> None:
+    if "\0" in request.path:  # no name of ours holds one, and Postgres takes none in a text
+        raise NotFound("There is no such route.")
     fault = request.routing_exception
     if isinstance(fault, RequestRedirect):
         raise NotFound("There is no such route.")

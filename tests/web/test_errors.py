@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from flask import Response
+from flask import Flask, Response
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
@@ -26,6 +26,13 @@ from tests.make import Api, House, raw_email
 
 SMS: Final = {"channel": "sms", "to": "+15555550100", "content": {"body": "b"}}
 NEW: Final = {"slug": "welcome", "channel": "sms", "content": {"body": "b"}}
+
+
+def newest(house: House) -> str:
+    """The path of the newest message."""
+    answer: Any = house.api().get("/v1/messages").json
+    return f"/v1/messages/{answer['data'][0]['publicId']}"
+
 
 # (status, code) -> a request to a house with the templates welcome (published), draft and old
 # (archived), and with a message that is delivered.
@@ -48,9 +55,7 @@ TABLE: Final[dict[tuple[int, str], Callable[[House], TestResponse]]] = {
     (406, "not_acceptable"): lambda house: house.api().get(
         "/v1/context", headers={"Accept": "text/html"}
     ),
-    (409, "not_cancelable"): lambda house: house.api().delete(
-        f"/v1/messages/{house.api().messages()[0]['publicId']}"
-    ),
+    (409, "not_cancelable"): lambda house: house.api().delete(newest(house)),
     (409, "slug_taken"): lambda house: house.api().post("/v1/templates", NEW),
     (413, "payload_too_large"): lambda house: house.api().post(
         "/v1/send", data=b" " * (25 * 1024 * 1024 + 1), content_type="application/json"
@@ -163,22 +168,24 @@ def test_a_crash_is_500_and_leaks_nothing(house: House, capsys: pytest.CaptureFi
     assert answer.headers["X-Request-Id"]
 
 
-def gone(folder: Path) -> str:
-    """The address of a Postgres server that is not there."""
-    return f"postgresql://nobody:hunter2@127.0.0.1:{free_port()}/senderkit"
+def gone_server(folder: Path) -> Flask:
+    """An application whose Postgres server is not there."""
+    url = f"postgresql://nobody:hunter2@127.0.0.1:{free_port()}/senderkit"
+    return create_app(make_settings(url, folder))
 
 
-def spoiled(folder: Path) -> str:
-    """The address of an SQLite file that holds something else."""
-    (folder / "spoiled.sqlite3").write_bytes(b"hunter2" * 1000)
-    return f"sqlite:///{folder / 'spoiled.sqlite3'}"
+def gone_file(folder: Path) -> Flask:
+    """An application in whose SQLite file's place stands a folder."""
+    path = folder / "hunter2.sqlite3"
+    app = create_app(make_settings(f"sqlite:///{path}", folder / "data"))
+    path.unlink()
+    path.mkdir()
+    return app
 
 
-@pytest.mark.parametrize("make_url", [gone, spoiled])
-def test_a_database_that_does_not_answer_is_503(
-    tmp_path: Path, make_url: Callable[[Path], str]
-) -> None:
-    app = create_app(make_settings(make_url(tmp_path), tmp_path / "data"))
+@pytest.mark.parametrize("make", [gone_server, gone_file])
+def test_a_database_that_is_gone_is_503(tmp_path: Path, make: Callable[[Path], Flask]) -> None:
+    app = make(tmp_path)
     api = Api(app.test_client(), keys.mint(Mode.TEST).token)
     for answer in (api.get("/v1/context"), api.post("/v1/send", raw_email())):
         assert (answer.status_code, answer.mimetype) == (503, "application/json")
