@@ -20,13 +20,18 @@ class FolderShared(SenderKitError):
     """The folder holds other things and is open to other users: closing it could break them."""
 
 
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it that are missing, each with mode 0700. Raises `OSError`."""
+    for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+        missing.mkdir(mode=_MODE, exist_ok=True)
+
+
 def make_private_folder(path: Path) -> None:
-    """Make the folder and those above it, mode 0700, whatever the umask; close one of ours again.
+    """Make the folder, mode 0700 whatever the umask; close one of ours again.
 
     Raises `OSError`, and `FolderShared` for one that is not ours to close.
     """
-    for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
-        missing.mkdir(mode=_MODE, exist_ok=True)
+    make_folders(path)
     if not stat.S_IMODE(path.stat().st_mode) & _OTHERS:
         return
     names = {entry.name for entry in path.iterdir()} - _NOBODYS

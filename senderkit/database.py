@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +18,16 @@ import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
+from senderkit.data_folder import make_folders
+from senderkit.errors import SettingsError
+
 _BUSY_TIMEOUT_SECONDS: Final = 15
 _POOL_TIMEOUT_SECONDS: Final = 10
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _READ_ONLY: Final = "senderkit_read_only"
+_NO_DRIVER: Final = (
+    "SENDERKIT_DATABASE_URL: Postgres needs its driver: pip install 'senderkit-server[postgres]'."
+)
 
 
 def _dumps(value: Any) -> str:
@@ -28,7 +35,10 @@ def _dumps(value: Any) -> str:
 
 
 def engine_options(url: str, *, connections: int) -> dict[str, Any]:
-    """Options for `create_engine`: at most `connections` open at a time, JSON by orjson."""
+    """Options for `create_engine`: at most `connections` open at a time, JSON by orjson.
+
+    Raises `SettingsError` when the database's driver is not installed.
+    """
     options: dict[str, Any] = {
         "json_serializer": _dumps,
         "json_deserializer": orjson.loads,
@@ -41,6 +51,8 @@ def engine_options(url: str, *, connections: int) -> dict[str, Any]:
     if make_url(url).get_backend_name() == "sqlite":
         waiting = {"timeout": _BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
         return options | {"connect_args": waiting}
+    if find_spec("psycopg") is None:
+        raise SettingsError([_NO_DRIVER])
     # `pre_ping` finds a connection that died with its server before a request meets it.
     connect_args = {
         "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
@@ -93,11 +105,21 @@ def read_only(engine: Engine) -> Engine:
 
 
 def make_private(url: str) -> None:
-    """Give SQLite's file mode 0600 before anything is written, whatever the umask."""
+    """Give SQLite's file mode 0600 before anything is written, whatever the umask.
+
+    Raises `SettingsError` when it cannot be made or opened.
+    """
     path = make_url(url).database
-    if make_url(url).get_backend_name() != "sqlite" or not path or path == ":memory:":
+    if make_url(url).get_backend_name() != "sqlite" or not path:
         return
-    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        _make_private_file(path)
+    except OSError as error:
+        raise SettingsError([f"SENDERKIT_DATABASE_URL: {path}: {error.strerror}."]) from error
+
+
+def _make_private_file(path: str) -> None:
+    make_folders(Path(path).parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     for name in (path, f"{path}-wal", f"{path}-shm"):
         if Path(name).exists():

@@ -11,6 +11,7 @@ from senderkit.domain import Mode, Scope
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _LAST_FOUR: Final = re.compile(r"[0-9A-Za-z]{4}")
 _MAX_NAME: Final = 100
+_CAN_BE_DECLARED: Final = re.compile(r"[\w .-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,11 @@ def _parse_one(text: str) -> SeedKey:
     if set(scopes) - set(Scope):
         raise ValueError(f"key '{name}' has an unknown scope: use {', '.join(Scope)}")
     return SeedKey(name, Mode(mode), token_hash.lower(), last_four, scopes)
+
+
+def declaration_of(seed: SeedKey) -> str:
+    """The text that `parse_seed_keys` reads back. Raises `ValueError` for a name it cannot hold."""
+    parts = (seed.name, seed.mode, seed.token_hash, seed.last_four, "+".join(seed.scopes))
+    if not _CAN_BE_DECLARED.fullmatch(seed.name):
+        raise ValueError("may hold letters, digits, spaces and . _ - only")
+    return ":".join(part for part in parts if part)

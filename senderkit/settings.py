@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -122,6 +123,11 @@ class Settings:
         return self.public_url.startswith("https://")
 
     @property
+    def listening_url(self) -> str:
+        """Where the server itself listens; proxies may stand before it."""
+        return values.url_on(self.host, self.port)
+
+    @property
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
 
@@ -132,6 +138,26 @@ Check = Callable[[Settings], Iterable[str]]
 
 def _nothing_else(_settings: Settings) -> Iterable[str]:
     return ()
+
+
+_OTHERS: Final = frozenset(
+    {"API_KEY", "BASE_URL", "TIMEOUT", "MAX_RETRIES", "WEBHOOK_SECRET"}
+    | {"TEST_POSTGRES_URL", "REQUIRE_POSTGRES", "REQUIRE_BROWSER"}
+)
+"""Read by the client and by the tests, which may share this environment."""
+
+
+def misspelt_names(
+    environ: Mapping[str, str] | None = None,
+) -> tuple[tuple[str, str | None], ...]:
+    """Variables named like a setting that are none, each with the name that comes close."""
+    known = {f"SENDERKIT_{setting.name}{end}" for setting in DOCUMENTED for end in ("", "_FILE")}
+    others = {f"SENDERKIT_{name}" for name in _OTHERS}
+    return tuple(
+        (name, next(iter(get_close_matches(name, known, n=1)), None))
+        for name in sorted(os.environ if environ is None else environ)
+        if name.startswith("SENDERKIT_") and name not in known | others
+    )
 
 
 class _Reader:

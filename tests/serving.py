@@ -17,7 +17,7 @@ from typing import Final
 from tests.fakes import free_port
 
 TOP: Final = Path(__file__).resolve().parents[1]
-_START_SECONDS: Final = 30
+_START_SECONDS: Final = 60
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
@@ -38,7 +38,7 @@ def run_cli(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 import click
 from sqlalchemy.orm import Session
 
-from senderkit.cli.application import get_workspace, open_application, opened_session, told
+from senderkit.cli.application import (
+    get_workspace,
+    open_application,
+    opened_session,
+    read_settings,
+    told,
+)
 from senderkit.commands import (
+    SetUp,
     check_password,
     parse_add_member,
     parse_create_key,
     parse_set_up,
 )
-from senderkit.domain import Mode
+from senderkit.domain import Mode, Scope
+from senderkit.errors import NotFound
+from senderkit.keys import mint
 from senderkit.models import ApiKey, Member
+from senderkit.seed_keys import SeedKey, declaration_of
 from senderkit.services import access, api_keys, templates
 from senderkit.web.runtime import runtime_of
 from senderkit.web.wire import moment
@@ -28,7 +39,11 @@ def admin() -> None:
 
 def _read_password() -> str:
     """One line from standard input, without its line break. Never an argument: others see those."""
-    return sys.stdin.readline().rstrip("\r\n")
+    line = sys.stdin.buffer.readline().rstrip(b"\r\n")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise click.ClickException("the password must be UTF-8 text.") from None
 
 
 _password_option = click.option(
@@ -48,8 +63,18 @@ def init(workspace: str, email: str, password_stdin: bool) -> None:
     """Set the server up: the workspace and its owner. Fails when that was done before."""
     command = parse_set_up(workspace=workspace, email=email, password=_read_password())
     with opened_session() as (app, session):
-        owner = access.set_up(session, command, now=runtime_of(app).clock())
+        owner = _set_up(session, command, runtime_of(app).clock())
         click.echo(f"Workspace '{command.workspace}' is ready; {owner.email} owns it.", err=True)
+
+
+def _set_up(session: Session, command: SetUp, now: datetime) -> Member:
+    try:
+        return access.set_up(session, command, now=now)
+    except access.SetUpClosed as error:
+        raise click.ClickException(
+            "this server is set up already. Sign in, or add people with "
+            "'senderkit admin members add'."
+        ) from error
 
 
 # -- keys -------------------------------------------------------------------------------------
@@ -60,12 +85,21 @@ def keys() -> None:
     """API keys."""
 
 
-@keys.command("create")
-@click.option("--name", required=True, help="Where it is used, such as 'Shop backend'.")
-@click.option("--mode", required=True, type=click.Choice([mode.value for mode in Mode]))
-@click.option(
+_name_option = click.option(
+    "--name", required=True, help="Where it is used, such as 'Shop backend'."
+)
+_mode_option = click.option(
+    "--mode", required=True, type=click.Choice([mode.value for mode in Mode])
+)
+_scope_option = click.option(
     "--scope", "scopes", multiple=True, help="read, send or cancel; repeatable. None: full access."
 )
+
+
+@keys.command("create")
+@_name_option
+@_mode_option
+@_scope_option
 @told
 def create_key(name: str, mode: str, scopes: tuple[str, ...]) -> None:
     """Make a key and print its token, alone, on standard output. It cannot be shown again."""
@@ -118,8 +152,42 @@ def revoke_key(id: str) -> None:  # noqa: A002 - the word that the help shows
     with opened_session() as (app, session):
         workspace = get_workspace(session)
         now = runtime_of(app).clock()
-        key = api_keys.revoke_key(session, workspace.id, id, revoked_by_id=None, now=now)
+        key = _revoke(session, workspace.id, id, now)
         click.echo(f"Revoked {key.prefix}…{key.last_four} ({key.name}).", err=True)
+
+
+def _revoke(session: Session, workspace_id: int, public_id: str, now: datetime) -> ApiKey:
+    try:
+        return api_keys.revoke_key(session, workspace_id, public_id, revoked_by_id=None, now=now)
+    except NotFound as error:
+        raise click.ClickException(
+            f"{error.message[:-1]}: 'senderkit admin keys list' shows them, ids first."
+        ) from error
+
+
+@keys.command("mint")
+@_name_option
+@_mode_option
+@_scope_option
+@told
+def mint_key(name: str, mode: str, scopes: tuple[str, ...]) -> None:
+    """Make a key for a server that does not exist yet, and store it nowhere.
+
+    Prints two lines for an environment file: the app's SENDERKIT_API_KEY, and the declaration by
+    its hash for the server's SENDERKIT_SEED_KEYS.
+    """
+    command = parse_create_key(name, mode, scopes)
+    minted = mint(command.mode)
+    chosen = tuple(scope.value for scope in Scope if scope in command.scopes)
+    seed = SeedKey(command.name, command.mode, minted.token_hash, minted.last_four, chosen)
+    click.echo(f"SENDERKIT_API_KEY={minted.token}\nSENDERKIT_SEED_KEYS={_declaration(seed)}")
+
+
+def _declaration(seed: SeedKey) -> str:
+    try:
+        return declaration_of(seed)
+    except ValueError as error:
+        raise click.ClickException(f"name: {error}.") from error
 
 
 # -- templates --------------------------------------------------------------------------------
@@ -183,7 +251,9 @@ def set_password(email: str, password_stdin: bool) -> None:
 def _get_member(session: Session, email: str) -> Member:
     member = access.find_member(session, email)
     if member is None:
-        raise click.ClickException(f"there is no member with the address {email}.")
+        raise click.ClickException(
+            f"there is no member with the address {email}: 'senderkit admin members add' makes one."
+        )
     return member
 
 
@@ -199,6 +269,6 @@ def database_group() -> None:
 @told
 def upgrade_database() -> None:
     """Bring the schema to this release. `serve` and every other command do so as well."""
-    app = open_application()
+    app = open_application(read_settings())
     runtime_of(app).close()
     click.echo("The database is up to date.", err=True)

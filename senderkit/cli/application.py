@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from senderkit.errors import ApiError, InvalidRequest, SenderKitError, SettingsError
 from senderkit.models import Workspace
-from senderkit.services import access, api_keys
-from senderkit.settings import Settings, load_settings
+from senderkit.services import access, api_keys, connections
+from senderkit.settings import Settings, load_settings, misspelt_names
 from senderkit.web import create_app
 from senderkit.web.extensions import database
 from senderkit.web.logs import configure_logging
@@ -53,16 +53,25 @@ def _words(error: ApiError) -> str:
 
 
 def _database_words(error: SQLAlchemyError) -> str:
-    cause = getattr(error, "orig", None) or error
-    return f"the database does not answer: {str(cause).strip() or type(cause).__name__}"
+    cause = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    return (
+        f"cannot use the database: {cause}\nCheck SENDERKIT_DATABASE_URL and that its server runs."
+    )
 
 
-def open_application(overrides: Mapping[str, str] | None = None) -> Flask:
-    """The application on a migrated database, with its declared keys.
+def read_settings(overrides: Mapping[str, str] | None = None) -> Settings:
+    """What the environment says, and `overrides` by name (`PORT`), which win over it.
 
-    `overrides` are settings by name (`PORT`) that win over the environment.
+    Tells of names that look like settings and are none: a misspelt one must not pass unseen.
     """
-    settings = load_settings(overrides=overrides)
+    for name, close in misspelt_names():
+        hint = f" Did you mean {close}?" if close else ""
+        click.echo(f"{name} is no setting of this release.{hint}", err=True)
+    return load_settings(overrides=overrides, check=connections.problems_of)
+
+
+def open_application(settings: Settings) -> Flask:
+    """The application on a migrated database, with its declared keys."""
     configure_logging(settings.log_level)
     app = create_app(settings)
     upgrade_schema(app)
@@ -81,7 +90,7 @@ def _store_seed_keys(session: Session, settings: Settings, now: datetime) -> Non
 @contextmanager
 def opened_session() -> Iterator[tuple[Flask, Session]]:
     """The application and a session, for one command."""
-    app = open_application()
+    app = open_application(read_settings())
     try:
         with app.app_context():
             yield app, database.session()
@@ -92,7 +101,7 @@ def opened_session() -> Iterator[tuple[Flask, Session]]:
 def get_workspace(session: Session) -> Workspace:
     """Raises `ClickException` before the first owner exists."""
     workspace = access.find_workspace(session)
-    if workspace is None:
+    if workspace is None or workspace.set_up_at is None:
         raise click.ClickException(
             "this server is not set up yet: open it in a browser, or run 'senderkit admin init'."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import threading
@@ -10,9 +11,8 @@ import click
 from flask import Flask
 
 from senderkit import __version__
-from senderkit.cli.application import open_application, told
+from senderkit.cli.application import open_application, read_settings, told
 from senderkit.services import access
-from senderkit.settings import Settings
 from senderkit.web.extensions import database
 from senderkit.web.front import serve as serve_front
 from senderkit.web.runtime import runtime_of
@@ -25,32 +25,48 @@ from senderkit.web.runtime import runtime_of
 def serve(host: str | None, port: int | None) -> None:
     """Serve the dashboard and the API, and deliver messages, in this one process."""
     overrides = {"HOST": host, "PORT": None if port is None else str(port)}
-    app = open_application({name: value for name, value in overrides.items() if value})
-    settings = runtime_of(app).settings
-    _check_address_is_free(settings)
+    settings = read_settings({name: value for name, value in overrides.items() if value})
+    address = _free_address(settings.host, settings.port)
+    app = open_application(settings)
     _greet(app)
-    serve_front(app, host=settings.host, port=settings.port)
+    serve_front(app, host=address, port=settings.port)
 
 
-def _check_address_is_free(settings: Settings) -> None:
-    """Say plainly that the address cannot be listened on, before anything starts."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _free_address(host: str, port: int) -> str:
+    """The address behind `host`, IPv4 first. Says plainly that it cannot be listened on."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise click.ClickException(
+            f"the name {host} leads to no address ({error.strerror}): choose another one with "
+            "--host."
+        ) from error
+    family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.host, settings.port))
+            probe.bind(address)
         except OSError as error:
-            raise click.ClickException(
-                f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-                "Another server may be running; choose another port with --port."
-            ) from error
+            raise click.ClickException(_why_not(error, host, port)) from error
+    return str(address[0])
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    known = {
+        errno.EADDRINUSE: f"port {port} on {host} is taken: another server may be running. "
+        "Choose another one with --port.",
+        errno.EADDRNOTAVAIL: f"{host} is no address of this machine: choose another one with "
+        "--host.",
+        errno.EACCES: f"port {port} is for privileged users: choose one from 1024 on with --port.",
+    }
+    usual = f"cannot listen on {host} port {port}: {error.strerror}."
+    return known.get(error.errno or 0, usual)
 
 
 def _greet(app: Flask) -> None:
     at_hand = runtime_of(app)
     settings = at_hand.settings
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    click.echo(f"SenderKit {__version__} on http://{host}:{settings.port}", err=True)
+    click.echo(f"SenderKit {__version__} on {settings.listening_url}", err=True)
     with app.app_context():
         is_set_up = access.is_set_up(database.session())
     if not is_set_up:
@@ -64,7 +80,7 @@ def _greet(app: Flask) -> None:
 @told
 def worker() -> None:
     """Deliver messages only, beside another process that serves with SENDERKIT_DISPATCHER=off."""
-    app = open_application({"DISPATCHER": "on"})
+    app = open_application(read_settings({"DISPATCHER": "on"}))
     at_hand = runtime_of(app)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

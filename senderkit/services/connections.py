@@ -20,11 +20,12 @@ from sqlalchemy.orm import Session
 
 from senderkit.crypto import Vault
 from senderkit.domain import Channel, Clock, new_uuid
-from senderkit.errors import AccountBroken, SealBroken
+from senderkit.errors import AccountBroken, SealBroken, SettingsError
 from senderkit.models import Connection, Template
 from senderkit.providers import PROVIDERS, get_provider
 from senderkit.providers.base import Adapter
 from senderkit.providers.smtp import connection_fields_from_url
+from senderkit.settings import Settings
 
 ENVIRONMENT_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "senderkit:environment"))
 """The id of the connection that the environment declares; the same on every server."""
@@ -185,6 +186,15 @@ def _environment_route(smtp_url: str | None, mail_from: str | None) -> Route | N
         return None
     fields = connection_fields_from_url(smtp_url, mail_from)
     return Route(ENVIRONMENT_ID, PROVIDERS["smtp"].name, "environment", fields=fields)
+
+
+def problems_of(settings: Settings) -> tuple[str, ...]:
+    """What is wrong with the connection that the settings describe, for `load_settings`."""
+    try:
+        _environment_route(settings.smtp_url, settings.mail_from)
+    except SettingsError as error:
+        return error.problems
+    return ()
 
 
 def mark_broken(engine: Engine, connection_id: str, reason: str, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import multiprocessing
 import os
@@ -12,7 +13,6 @@ from typing import Any, Final
 
 import pytest
 
-from senderkit import crypto
 from senderkit.domain import Mode
 from senderkit.errors import SettingsError
 from senderkit.seed_keys import SeedKey
@@ -20,7 +20,7 @@ from senderkit.settings import DOCUMENTED, Settings, load_settings
 
 HASH: Final = hashlib.sha256(b"a token").hexdigest()
 SECRET: Final = "a secret key that is long enough for a server"
-KEYS: Final = (crypto.new_encryption_key(), crypto.new_encryption_key())
+KEYS: Final = tuple(base64.urlsafe_b64encode(digit * 32).decode() for digit in (b"1", b"2"))
 NAMES: Final = [setting.name for setting in DOCUMENTED]
 
 GOOD: Final[dict[str, list[tuple[str, str, Any]]]] = {

@@ -1,0 +1,74 @@
+"""Every command explains itself; a command line that cannot be read is no traceback."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from senderkit import __version__
+from senderkit.cli import main
+from tests.cli.conftest import Shell
+
+
+def all_commands(command: click.Command, path: str = "") -> dict[str, click.Command]:
+    """`admin keys list` -> the command, for the whole tree."""
+    found = {path: command}
+    for name, sub in getattr(command, "commands", {}).items():
+        found |= all_commands(sub, f"{path} {name}".strip())
+    return found
+
+
+COMMANDS = all_commands(main)
+
+
+def told(*arguments: str) -> str:
+    return CliRunner().invoke(main, arguments, prog_name="senderkit").output
+
+
+def test_these_are_all_commands() -> None:
+    assert sorted(
+        name for name, command in COMMANDS.items() if not hasattr(command, "commands")
+    ) == [
+        "admin db upgrade",
+        "admin init",
+        "admin keys create",
+        "admin keys list",
+        "admin keys mint",
+        "admin keys revoke",
+        "admin members add",
+        "admin members set-password",
+        "admin templates publish",
+        "serve",
+        "worker",
+    ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    help_text = told(*name.split(), "--help")
+
+    assert help_text == told(*name.split(), "-h")
+    assert help_text.startswith(f"Usage: {' '.join(['senderkit', *name.split()])} ")
+    assert (COMMANDS[name].help or "").split("\n")[0].endswith((".", ","))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_takes_a_password_or_a_token_as_an_argument(name: str) -> None:
+    """Other users of the machine see arguments."""
+    options = {option for each in COMMANDS[name].params for option in each.opts}
+
+    assert options & {"--password", "--token", "--secret", "--api-key"} == set()
+
+
+def test_help_and_version_touch_nothing(new_shell: Shell) -> None:
+    assert "docs/configuration.md" in new_shell.does("--help")
+    assert new_shell.does("--version") == f"senderkit {__version__}\n"
+    assert not new_shell.data_dir.exists()
+
+
+def test_an_unknown_command_is_no_traceback(new_shell: Shell) -> None:
+    done = new_shell.run("serv")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command 'serv'" in done.stderr
