@@ -13,7 +13,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
 from senderkit.errors import DeliveryError, InvalidRequest, Issue, SettingsError
 from senderkit.providers.base import Adapter, Capability, Field, FieldType, Provider
-from senderkit.providers.mime import build_email, parse_mailbox
+from senderkit.providers.mailboxes import parse_mailbox
+from senderkit.providers.mime import build_email
 from senderkit.providers.smtp_pool import Pool
 from senderkit.providers.smtp_replies import ConnectionClosed
 from senderkit.providers.smtp_sessions import MailServer, Session

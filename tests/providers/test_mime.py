@@ -13,7 +13,8 @@ import pytest
 
 from senderkit.domain import Attachment, Channel, EmailBody, Envelope, Outgoing, SmsBody
 from senderkit.errors import Refused, Unsupported
-from senderkit.providers.mime import MimeEmail, build_email, parse_mailbox
+from senderkit.providers.mailboxes import parse_mailbox
+from senderkit.providers.mime import MimeEmail, build_email
 from tests.providers.conftest import NOON, Connect, MakeEmail, StartSmtp
 
 DEFAULT_FROM = "Acme <hello@acme.example>"
