@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from flask import Flask
 
-from senderkit.web.dashboard import access, keys, unsubscribe
+from senderkit.web.dashboard import (
+    access,
+    keys,
+    messages,
+    overview,
+    styleguide,
+    templates,
+    unsubscribe,
+)
 from senderkit.web.dashboard.frame import add_frame
 from senderkit.web.dashboard.guard import FOREIGN_FORMS
 from senderkit.web.dashboard.sessions import login_manager
 from senderkit.web.extensions import csrf
+from senderkit.web.runtime import runtime_of
 
 
 def add_dashboard(app: Flask) -> None:
     """Register every page, the frame around them and what guards them."""
     add_frame(app)
     login_manager.init_app(app)
-    for area in (access, keys, unsubscribe):
+    for area in (access, overview, messages, templates, keys, unsubscribe):
         app.register_blueprint(area.pages)
+    if runtime_of(app).settings.debug:
+        app.register_blueprint(styleguide.pages)
     for endpoint in FOREIGN_FORMS:
         csrf.exempt(app.view_functions[endpoint])
