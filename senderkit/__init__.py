@@ -7,6 +7,9 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``errors``                the whole exception tree
 ``domain``                vocabulary: channels, statuses and their legal moves, scopes, ids
 ``settings``              the only reader of the environment
+``setting_values``        how each kind of setting is read
+``data_folder``           the private folder and the secrets that are made in it
+``seed_keys``             API keys declared by hash in a setting
 ``keys``                  mint, parse, checksum, hash API keys
 ``crypto``                sealed credentials, signatures, constant-time comparison
 ``commands``              untrusted JSON or form -> frozen command, or every issue at once

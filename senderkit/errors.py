@@ -32,8 +32,10 @@
     │   ├── Refused                   for good: this message will never be accepted
     │   ├── Suppressed                the provider will not send to this recipient
     │   ├── AccountBroken             our credentials or set-up are wrong: hold, tell the team
+    │   │   └── DestinationRefused    the address to call is not one that this server calls
     │   ├── OutcomeUnknown            the reply was lost after the body left
     │   └── Unsupported               this provider cannot say what the message asks for
+    ├── CallbackRefused               a provider's call to us does not prove where it comes from
     └── SealBroken                    a sealed credential does not open with any known key
 
 The HTTP status of an `ApiError` is decided in `senderkit.web.errors`, nowhere else.
@@ -246,12 +248,24 @@ class AccountBroken(DeliveryError):
     """Our credentials or configuration are wrong; the message itself may be fine."""
 
 
+class DestinationRefused(AccountBroken):
+    """The address to call is malformed, or leads to a machine that is nobody's public host.
+
+    A connection with such an address is broken until somebody mends it. Where the address came
+    with the message (a push subscription) the adapter turns this into `Refused`.
+    """
+
+
 class OutcomeUnknown(DeliveryError):
     """The reply was lost after the body had left: the message may have been accepted."""
 
 
 class Unsupported(DeliveryError):
     """The provider cannot express something that this message asks for."""
+
+
+class CallbackRefused(SenderKitError):
+    """A call of a provider has no signature or secret, or a wrong or stale one: answered 401."""
 
 
 class SealBroken(SenderKitError):

@@ -19,6 +19,7 @@ from typing import Any, Final, assert_never
 
 import css_inline
 import nh3
+from typing_extensions import TypedDict
 
 from senderkit.domain import (
     Body,
@@ -171,19 +172,66 @@ def literal_body(channel: Channel, content: JsonObject) -> Body:
     assert_never(channel)
 
 
-def render_output(body: Body) -> dict[str, Any]:
+class EmailOutput(TypedDict):
+    subject: str
+    preheader: str | None
+    html: str
+    text: str
+
+
+class SmsOutput(TypedDict):
+    body: str
+
+
+class PushOutput(TypedDict):
+    title: str
+    body: str
+    data: dict[str, str]
+    badge: int | None
+    sound: str | None
+
+
+class WebPushOutput(TypedDict):
+    title: str
+    body: str
+    icon: str | None
+    clickUrl: str | None
+    badge: int | None
+    data: dict[str, Any]
+
+
+Output = EmailOutput | SmsOutput | PushOutput | WebPushOutput
+
+
+def render_output(body: Body) -> Output:
     """The wire's `output` of a body, for answers and for storing: every key is present."""
     match body:
-        case EmailBody(subject, html, text, preheader):
-            return {"subject": subject, "preheader": preheader, "html": html, "text": text}
-        case SmsBody(text):
-            return {"body": text}
-        case PushBody(title, text, data, badge, sound):
-            push = {"title": title, "body": text, "data": dict(data)}
-            return {**push, "badge": badge, "sound": sound}
-        case WebPushBody(title, text, icon, click_url, badge, data):
-            web = {"title": title, "body": text, "icon": icon, "clickUrl": click_url}
-            return {**web, "badge": badge, "data": dict(data)}
+        case EmailBody():
+            return {
+                "subject": body.subject,
+                "preheader": body.preheader,
+                "html": body.html,
+                "text": body.text,
+            }
+        case SmsBody():
+            return {"body": body.body}
+        case PushBody():
+            return {
+                "title": body.title,
+                "body": body.body,
+                "data": dict(body.data),
+                "badge": body.badge,
+                "sound": body.sound,
+            }
+        case WebPushBody():
+            return {
+                "title": body.title,
+                "body": body.body,
+                "icon": body.icon,
+                "clickUrl": body.click_url,
+                "badge": body.badge,
+                "data": dict(body.data),
+            }
     assert_never(body)
 
 

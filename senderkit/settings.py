@@ -8,36 +8,23 @@ key are made on first start in the data folder (files 0600, folder 0700); there 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from senderkit import crypto
-from senderkit.domain import Mode
+from senderkit import setting_values as values
+from senderkit.data_folder import FolderShared, kept_secret, make_private_folder
 from senderkit.errors import SettingsError
+from senderkit.seed_keys import SeedKey, parse_seed_keys
 
 T = TypeVar("T")
 
 _SECRET_KEY_FILE: Final = "secret.key"
 _ENCRYPTION_KEY_FILE: Final = "encryption.key"
 _DATABASE_FILE: Final = "senderkit.sqlite3"
-_MINIMUM_SECRET_LENGTH: Final = 32
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_POSTGRES: Final = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://")
-
-
-@dataclass(frozen=True, slots=True)
-class SeedKey:
-    """An API key declared by its hash before the first start, for Compose and CI."""
-
-    name: str
-    mode: Mode
-    token_hash: str
-    last_four: str
-    scopes: tuple[str, ...]
 
 
 _NO_SEED_KEYS: Final[tuple[SeedKey, ...]] = ()
@@ -73,9 +60,10 @@ DOCUMENTED: Final = (
     Setting(
         "PUBLIC_URL",
         "http://127.0.0.1:8025",
-        "Where people and mail links reach this server. With https, cookies are `__Host-`.",
+        "Where people and mail links reach this server; follows `HOST` and `PORT` unless given. "
+        "With https, cookies are `Secure` and `__Host-`.",
     ),
-    Setting("HOST", "127.0.0.1", "Address to listen on."),
+    Setting("HOST", "127.0.0.1", "Address or name to listen on; `0.0.0.0` or `::` for all."),
     Setting("PORT", "8025", "Port to listen on."),
     Setting("THREADS", "16", "Request threads; at least as many as busy connections."),
     Setting(
@@ -88,7 +76,7 @@ DOCUMENTED: Final = (
         "SEED_KEYS",
         "none",
         "API keys declared by hash: `name:live:<sha256 hex>:<last four>[:scope+scope]`, "
-        "separated by commas or new lines.",
+        "separated by commas or new lines. `senderkit admin keys mint` makes such a line.",
     ),
     Setting(
         "RATE_LIMIT_PER_MINUTE",
@@ -103,7 +91,7 @@ DOCUMENTED: Final = (
     Setting("WORKERS", "32", "Threads that talk to providers at the same time."),
     Setting("DISPATCHER", "on", "`off` serves pages and API only; another process delivers."),
     Setting("LOG_LEVEL", "info", "`debug`, `info`, `warning` or `error`."),
-    Setting("DEBUG", "off", "`on` adds `/styleguide`; refused on an address open to the world."),
+    Setting("DEBUG", "off", "`on` adds `/styleguide`; refused where others reach the server."),
 )
 
 
@@ -136,6 +124,14 @@ class Settings:
     @property
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
+
+
+Check = Callable[[Settings], Iterable[str]]
+"""Says what is wrong with settings that were read: one sentence for each problem."""
+
+
+def _nothing_else(_settings: Settings) -> Iterable[str]:
+    return ()
 
 
 class _Reader:
@@ -176,161 +172,100 @@ class _Reader:
             return default
 
 
-def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
-            raise ValueError(f"must be a whole number from {lowest} to {highest}")
-        return int(text)
-
-    return parse
-
-
-def _switch(text: str) -> bool:
-    words = {"1": True, "on": True, "true": True, "yes": True}
-    words |= {"0": False, "off": False, "false": False, "no": False}
-    if text.lower() not in words:
-        raise ValueError("must be 'on' or 'off'")
-    return words[text.lower()]
-
-
-def _log_level(text: str) -> str:
-    if text.lower() not in {"debug", "info", "warning", "error"}:
-        raise ValueError("must be 'debug', 'info', 'warning' or 'error'")
-    return text.lower()
-
-
-def _public_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an http or https address such as https://notify.acme.example")
-    return text.rstrip("/")
-
-
-def _database_url(text: str) -> str:
-    if text.startswith("sqlite:///"):
-        return text
-    if _POSTGRES.match(text):
-        return _POSTGRES.sub("postgresql+psycopg://", text, count=1)
-    raise ValueError("must start with sqlite:/// or postgresql://")
-
-
-def _encryption_keys(text: str) -> tuple[str, ...]:
-    keys = tuple(key.strip() for key in text.replace("\n", ",").split(",") if key.strip())
-    try:
-        crypto.Vault(keys)
-    except ValueError as error:
-        raise ValueError("must hold Fernet keys (32 bytes as URL-safe base64)") from error
-    return keys
-
-
-def _secret_key(text: str) -> str:
-    if len(text) < _MINIMUM_SECRET_LENGTH:
-        raise ValueError(f"must have at least {_MINIMUM_SECRET_LENGTH} characters")
-    return text
-
-
-def _seed_key(text: str) -> SeedKey:
-    parts = text.split(":")
-    if len(parts) not in {4, 5} or not parts[0].strip():
-        raise ValueError("each key is name:mode:sha256:last-four or the same with :scope+scope")
-    name, mode, token_hash, last_four, *rest = (part.strip() for part in parts)
-    if mode not in {"live", "test"} or not _SHA256.fullmatch(token_hash.lower()):
-        raise ValueError(f"key '{name}' needs mode live or test and a SHA-256 of 64 hex digits")
-    if len(last_four) != 4 or not last_four.isalnum():
-        raise ValueError(f"key '{name}' needs the last four characters of its token")
-    scopes = tuple(scope for scope in rest[0].split("+") if scope) if rest else ()
-    if set(scopes) - {"read", "send", "cancel"}:
-        raise ValueError(f"key '{name}' has an unknown scope: use read, send, cancel")
-    return SeedKey(name, Mode(mode), token_hash.lower(), last_four, scopes)
-
-
-def _seed_keys(text: str) -> tuple[SeedKey, ...]:
-    return tuple(_seed_key(item.strip()) for item in re.split(r"[,\n]", text) if item.strip())
-
-
-def _private_folder(path: Path) -> None:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.chmod(0o700)
-
-
-def _kept_secret(path: Path, make: Callable[[], str]) -> str:
-    """The secret kept in `path`; made on first use, complete or not at all, readable by us only."""
-    if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(make() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # another process made it first: its secret is the one that counts
-        finally:
-            draft.unlink()
-    path.chmod(0o600)
-    return path.read_text(encoding="utf-8").strip()
-
-
-def _check_together(settings: Settings, problems: list[str]) -> None:
-    if settings.debug and settings.host not in {"127.0.0.1", "::1", "localhost"}:
-        problems.append("SENDERKIT_DEBUG is on while SENDERKIT_HOST is open to the world.")
+def _problems_together(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    if settings.debug and not _is_for_this_machine_only(settings):
+        yield (
+            "SENDERKIT_DEBUG is on for a server that others reach: it is for 127.0.0.1 as "
+            "SENDERKIT_HOST and in SENDERKIT_PUBLIC_URL, with no SENDERKIT_TRUSTED_PROXIES."
+        )
+    if environ.get("FLASK_DEBUG", "").lower() not in {"", "0", "false", "no"}:
+        yield "FLASK_DEBUG is set: it would let visitors run code. Unset it."
     if settings.smtp_url and not settings.mail_from:
-        problems.append("SENDERKIT_SMTP_URL needs SENDERKIT_MAIL_FROM, the sender of its mail.")
+        yield "SENDERKIT_SMTP_URL needs SENDERKIT_MAIL_FROM, the sender of its mail."
+
+
+def _is_for_this_machine_only(settings: Settings) -> bool:
+    hosts = (settings.host, urlsplit(settings.public_url).hostname or "")
+    return all(map(values.is_loopback, hosts)) and not settings.trusted_proxies
 
 
 def load_settings(
-    environ: Mapping[str, str] | None = None, *, overrides: Mapping[str, str] | None = None
+    environ: Mapping[str, str] | None = None,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    check: Check = _nothing_else,
 ) -> Settings:
     """Read every setting; raise `SettingsError` naming all that are wrong.
 
-    `overrides` holds values by setting name (`PORT`) that win over the environment. Makes the data
-    folder and the two secrets when they are missing.
+    `overrides` holds values by setting name (`PORT`) that win over the environment. `check` adds
+    what only later rooms can see, such as a mail server's address that no adapter understands.
+    Makes the data folder and the two secrets when they are missing.
     """
-    reader = _Reader(os.environ if environ is None else environ, overrides or {})
-    data_dir = Path(reader.text("DATA_DIR") or "data").absolute()
-    database_url = reader.parsed(
-        "DATABASE_URL", f"sqlite:///{data_dir / _DATABASE_FILE}", _database_url
-    )
-    plain = {
-        "public_url": reader.parsed("PUBLIC_URL", "", _public_url),
-        "host": reader.text("HOST") or "127.0.0.1",
-        "port": reader.parsed("PORT", 8025, _whole_number(1, 65535)),
-        "threads": reader.parsed("THREADS", 16, _whole_number(1, 256)),
-        "smtp_url": reader.text("SMTP_URL"),
-        "mail_from": reader.text("MAIL_FROM"),
-        "seed_keys": reader.parsed("SEED_KEYS", _NO_SEED_KEYS, _seed_keys),
-        "rate_limit_per_minute": reader.parsed(
-            "RATE_LIMIT_PER_MINUTE", 0, _whole_number(0, 1_000_000)
-        ),
-        "trusted_proxies": reader.parsed("TRUSTED_PROXIES", 0, _whole_number(0, 10)),
-        "workers": reader.parsed("WORKERS", 32, _whole_number(1, 512)),
-        "dispatcher": reader.parsed("DISPATCHER", True, _switch),
-        "log_level": reader.parsed("LOG_LEVEL", "info", _log_level),
-        "debug": reader.parsed("DEBUG", False, _switch),
-    }
-    plain["public_url"] = plain["public_url"] or f"http://127.0.0.1:{plain['port']}"
-    secret_key = reader.parsed("SECRET_KEY", "", _secret_key)
-    encryption_keys = reader.parsed("ENCRYPTION_KEY", _NO_TEXTS, _encryption_keys)
-    settings = Settings(data_dir, database_url, secret_key, encryption_keys, **plain)  # type: ignore[arg-type]
-    _check_together(settings, reader.problems)
-    if reader.problems:
-        raise SettingsError(reader.problems)
+    environ = os.environ if environ is None else environ
+    reader = _Reader(environ, overrides or {})
+    settings = _read(reader)
+    problems = [
+        *reader.problems,
+        *_problems_together(settings, environ),
+        *check(settings),
+    ]
+    if problems:
+        raise SettingsError(problems)
     return _with_kept_secrets(settings)
 
 
+def _read(reader: _Reader) -> Settings:
+    data_dir = Path(reader.text("DATA_DIR") or "data").expanduser().absolute()
+    host = reader.text("HOST") or "127.0.0.1"
+    port = reader.parsed("PORT", 8025, values.whole_number(1, 65535))
+    return Settings(
+        data_dir=data_dir,
+        database_url=reader.parsed(
+            "DATABASE_URL", f"sqlite:///{data_dir / _DATABASE_FILE}", values.database_url
+        ),
+        secret_key=reader.parsed("SECRET_KEY", "", values.secret_key),
+        encryption_keys=reader.parsed("ENCRYPTION_KEY", _NO_TEXTS, values.encryption_keys),
+        public_url=reader.parsed("PUBLIC_URL", values.url_on(host, port), values.public_url),
+        host=host,
+        port=port,
+        threads=reader.parsed("THREADS", 16, values.whole_number(1, 256)),
+        smtp_url=reader.text("SMTP_URL"),
+        mail_from=reader.text("MAIL_FROM"),
+        seed_keys=reader.parsed("SEED_KEYS", _NO_SEED_KEYS, parse_seed_keys),
+        rate_limit_per_minute=reader.parsed(
+            "RATE_LIMIT_PER_MINUTE", 0, values.whole_number(0, 1_000_000)
+        ),
+        trusted_proxies=reader.parsed("TRUSTED_PROXIES", 0, values.whole_number(0, 10)),
+        workers=reader.parsed("WORKERS", 32, values.whole_number(1, 512)),
+        dispatcher=reader.parsed("DISPATCHER", True, values.switch),
+        log_level=reader.parsed("LOG_LEVEL", "info", values.log_level),
+        debug=reader.parsed("DEBUG", False, values.switch),
+    )
+
+
 def _with_kept_secrets(settings: Settings) -> Settings:
+    folder = settings.data_dir
     try:
-        _private_folder(settings.data_dir)
-        secret_key = settings.secret_key or _kept_secret(
-            settings.data_dir / _SECRET_KEY_FILE, crypto.new_secret
+        make_private_folder(folder)
+        return replace(
+            settings,
+            secret_key=settings.secret_key
+            or _kept(folder / _SECRET_KEY_FILE, crypto.new_secret, values.secret_key),
+            encryption_keys=settings.encryption_keys
+            or _kept(
+                folder / _ENCRYPTION_KEY_FILE, crypto.new_encryption_key, values.encryption_keys
+            ),
         )
-        kept = settings.encryption_keys or _encryption_keys(
-            _kept_secret(settings.data_dir / _ENCRYPTION_KEY_FILE, crypto.new_encryption_key)
-        )
-        return replace(settings, secret_key=_secret_key(secret_key), encryption_keys=kept)
+    except FolderShared as error:
+        raise SettingsError([f"SENDERKIT_DATA_DIR: {error}"]) from error
     except OSError as error:
-        problem = f"SENDERKIT_DATA_DIR: {settings.data_dir}: {error.strerror}."
-        raise SettingsError([problem]) from error
+        raise SettingsError([f"SENDERKIT_DATA_DIR: {folder}: {error.strerror}."]) from error
+
+
+def _kept(path: Path, make: Callable[[], str], parse: Callable[[str], T]) -> T:
+    try:
+        return parse(kept_secret(path, make))
     except ValueError as error:
-        raise SettingsError([f"A key file in {settings.data_dir}: {error}."]) from error
+        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        problem = f"{path}: {reason}. Restore it from a backup: what it sealed or signed needs it."
+        raise SettingsError([problem]) from error

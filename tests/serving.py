@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,15 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.fakes import free_port
+
 TOP: Final = Path(__file__).resolve().parents[1]
 _START_SECONDS: Final = 30
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
@@ -93,7 +87,7 @@ class Server:
 def start_server(data_dir: Path, **settings: str) -> Server:
     """Start and wait until it is ready; settings by name (`SMTP_URL`, `PORT`)."""
     port = int(settings.get("PORT") or free_port())
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_path = data_dir / "server.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(

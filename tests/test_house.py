@@ -24,6 +24,9 @@ HOUSE: Final = Path(__file__).resolve().parents[1]
 VOCABULARY: Final = frozenset({"errors", "domain"})
 TOOLS: Final = VOCABULARY | {
     "resources",
+    "data_folder",
+    "seed_keys",
+    "setting_values",
     "settings",
     "keys",
     "crypto",
@@ -40,7 +43,10 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
     "domain": frozenset({"errors"}),
     "resources": frozenset(),
-    "settings": VOCABULARY | {"crypto"},
+    "data_folder": VOCABULARY,
+    "seed_keys": VOCABULARY,
+    "setting_values": VOCABULARY | {"crypto"},
+    "settings": VOCABULARY | {"crypto", "data_folder", "seed_keys", "setting_values"},
     "keys": VOCABULARY,
     "crypto": VOCABULARY,
     "commands": VOCABULARY,
@@ -62,11 +68,17 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "client": frozenset(),
     "cli": PRODUCT | {"dispatcher", "web", "client"},
     "app": PRODUCT | {"dispatcher", "web"},
+    "__main__": frozenset({"cli"}),
 }
 """What each room may import of the others; a module that stands in no room is a complaint."""
 
 KNOW_FLASK: Final = frozenset({"web", "cli", "app"})
 WEB_LIBRARIES: Final = frozenset({"flask", "click", "werkzeug", "wtforms"})
+CALL_OUT: Final = frozenset({"http_client", "client"})
+HTTP_LIBRARIES: Final = re.compile(
+    r"(httpx2?|httpcore2?|h2|h11|requests|urllib3|aiohttp|boto3|urllib\.request|http\.client"
+    r"|botocore\.httpsession)(\..*)?"
+)
 MAX_LINES: Final = 600
 MAX_TEXT_BYTES: Final = 2_000_000
 NOT_OURS: Final = frozenset({"__pycache__", "build", "data", "dist", "node_modules", "vendor"})
@@ -191,6 +203,16 @@ def only_the_edge_knows_flask(top: Path) -> list[str]:
     ]
 
 
+def only_one_room_calls_out_by_http(top: Path) -> list[str]:
+    return [
+        f"{source.name} imports {name}"
+        for source in sources(top)
+        if source.room not in CALL_OUT
+        for name in imports(source)
+        if HTTP_LIBRARIES.fullmatch(name)
+    ]
+
+
 def only_settings_read_the_environment(top: Path) -> list[str]:
     doors = {"os.environ", "os.environb", "os.getenv", "os.getenvb"}
     return [
@@ -282,6 +304,13 @@ PLANTED: Final[dict[Rule, dict[str, str]]] = {
         "senderkit/models.py": "import flask.json",
         "senderkit/dispatcher.py": "import click",
     },
+    only_one_room_calls_out_by_http: {
+        "senderkit/providers/ses.py": "import boto3",
+        "senderkit/providers/apns.py": "import httpx2\nhttpx2.post('https://api.example')",
+        "senderkit/services/webhooks.py": "from urllib.request import urlopen",
+        "senderkit/services/icons.py": "def f():\n    from http import client",
+        "senderkit/web/callbacks.py": "import requests.adapters",
+    },
     only_settings_read_the_environment: {
         "senderkit/cli.py": "import os\nos.environ.get('PORT')",
         "senderkit/web/front.py": "from os import getenv",
@@ -339,6 +368,10 @@ def test_what_the_rules_allow_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "senderkit/web/front.py").write_text(
         "import flask\nfrom senderkit.web import errors\nfrom ..domain import utc_now\n"
         "import time\ntime.monotonic()\nfunc.now()\n"
+    )
+    (tmp_path / "senderkit/http_client").mkdir()
+    (tmp_path / "senderkit/http_client/client.py").write_text(
+        "import httpcore2\nfrom urllib.parse import quote\nimport senderkit.errors\n"
     )
     (tmp_path / "notes.md").write_text("https://example.com/work/ and ~/home/ann/ and $HOME/root/")
 

@@ -47,10 +47,16 @@ from senderkit.commands.people import (
     parse_change_password,
     parse_set_up,
 )
-from senderkit.commands.queries import ListMessages, parse_list_messages
+from senderkit.commands.queries import (
+    LIST_MESSAGES_QUERY,
+    ListMessages,
+    QueryParameter,
+    parse_list_messages,
+)
 from senderkit.commands.recipients import Recipient, check_recipient
 from senderkit.commands.send_bodies import RawSendBody, SendBody, TemplateSendBody
 from senderkit.commands.sends import (
+    IDEMPOTENCY_KEY_SCHEMA,
     RawSend,
     TemplateSend,
     check_envelope_allowed,
@@ -89,6 +95,8 @@ REQUEST_MODELS: Final[Mapping[str, type[BaseModel]]] = {
 
 __all__ = [
     "HELD",
+    "IDEMPOTENCY_KEY_SCHEMA",
+    "LIST_MESSAGES_QUERY",
     "REQUEST_MODELS",
     "AddMember",
     "AddVersion",
@@ -101,6 +109,7 @@ __all__ = [
     "ListMessages",
     "MetadataRow",
     "MetadataTerm",
+    "QueryParameter",
     "RawSend",
     "Recipient",
     "RenderTemplate",

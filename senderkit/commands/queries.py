@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
 
@@ -67,16 +68,15 @@ def parse_list_messages(query: Iterable[tuple[str, str]]) -> ListMessages:
 
 
 def _take(name: str, value: str, found: dict[str, object]) -> None:
-    reader = _READERS.get(name)
-    if reader is None:
-        names = ", ".join([*_READERS, "metadata[key]"])
+    if name not in _PARAMETERS:
+        names = ", ".join([*_PARAMETERS, "metadata[key]"])
         raise flaw(IssueCode.UNKNOWN_FIELD, f"There is no such query name. Known: {names}.")
     if name in found:
         raise flaw(IssueCode.DUPLICATE, "Must be given once.")
     # Marked before it is read, so that a repeat of a bad one is told as well.
     found[name] = None
     _check_text(value)
-    found[name] = reader(value)
+    found[name] = _PARAMETERS[name][0](value)
 
 
 def _term(key: str, value: str) -> MetadataTerm:
@@ -132,11 +132,78 @@ def _check_text(value: str) -> None:
         raise flaw(IssueCode.INVALID_VALUE, message)
 
 
-_READERS: Final[Mapping[str, Callable[[str], object]]] = {
-    "limit": _read_limit,
-    "cursor": _text_of_at_most(MAX_CURSOR),
-    "status": _read_status,
-    "channel": _read_channel,
-    "template": _read_template,
-    "search": _text_of_at_most(MAX_SEARCH),
+# -- what the query may hold ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class QueryParameter:
+    """One name of a query, for the OpenAPI document: its JSON schema and a sentence.
+
+    An object is written as `name[key]=value`.
+    """
+
+    schema: Mapping[str, Any]
+    description: str
+
+
+_Reader = Callable[[str], object]
+
+# Empty counts as not given, so a schema that lists values lists the empty one as well.
+_PARAMETERS: Final[Mapping[str, tuple[_Reader, QueryParameter]]] = {
+    "limit": (
+        _read_limit,
+        QueryParameter(
+            {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE},
+            f"Messages on the page; above {MAX_PAGE} counts as {MAX_PAGE}.",
+        ),
+    ),
+    "cursor": (
+        _text_of_at_most(MAX_CURSOR),
+        QueryParameter(
+            {"type": "string", "maxLength": MAX_CURSOR},
+            "The `nextCursor` of the page before, unchanged.",
+        ),
+    ),
+    "status": (
+        _read_status,
+        QueryParameter(
+            {"type": "string", "enum": [*sorted(STATUS_FILTERS), ""]},
+            "Only messages with this status. `dispatched` finds those that a provider was given "
+            "and has not answered for.",
+        ),
+    ),
+    "channel": (
+        _read_channel,
+        QueryParameter(
+            {"type": "string", "enum": [*Channel, ""]}, "Only messages of this channel."
+        ),
+    ),
+    "template": (
+        _read_template,
+        QueryParameter(
+            {"type": "string", "maxLength": MAX_SLUG}, "Only sends of the template with this slug."
+        ),
+    ),
+    "search": (
+        _text_of_at_most(MAX_SEARCH),
+        QueryParameter(
+            {"type": "string", "maxLength": MAX_SEARCH},
+            "A part of the id, recipient, template, metadata keys or values, in any case.",
+        ),
+    ),
 }
+
+LIST_MESSAGES_QUERY: Final[Mapping[str, QueryParameter]] = {
+    **{name: parameter for name, (_, parameter) in _PARAMETERS.items()},
+    "metadata": QueryParameter(
+        {
+            "type": "object",
+            "maxProperties": MAX_METADATA_TERMS,
+            "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY},
+            "additionalProperties": {"type": "string", "maxLength": MAX_METADATA_TEXT},
+        },
+        "Only messages with this metadata, as `metadata[order]=1234`; several must all match. A "
+        "value that reads as a number or a boolean finds that as well as the text.",
+    ),
+}
+"""The query of `GET /v1/messages` by name."""

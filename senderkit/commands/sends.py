@@ -22,6 +22,10 @@ from senderkit.commands.send_bodies import (
 from senderkit.domain import Attachment, Channel, Envelope, JsonObject
 from senderkit.errors import EnvelopeNotSupported, InvalidRequest, Issue
 
+IDEMPOTENCY_KEY_SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "string",
+    "maxLength": MAX_IDEMPOTENCY_KEY_BYTES,
+}
 _COPY_FIELDS: Final = ("cc", "bcc", "replyTo", "attachments")
 _CHANNELS: Final[Mapping[str, Channel]] = {channel.value: channel for channel in Channel}
 _ENVELOPE_FIELDS: Final = ("from", "fromName", *_COPY_FIELDS)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy import Engine, case, select, update
+from sqlalchemy import Engine, Update, case, literal, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session, joinedload
 
@@ -22,7 +22,7 @@ from senderkit.commands import CreateKey
 from senderkit.domain import Clock, Mode, Scope, new_public_id
 from senderkit.errors import NotFound, SenderKitError
 from senderkit.models import ApiKey, Workspace
-from senderkit.settings import SeedKey
+from senderkit.seed_keys import SeedKey
 
 _log = structlog.get_logger(__name__)
 
@@ -210,10 +210,27 @@ class _Use:
     address: str
 
 
+def _use_written(key_id: int, use: _Use) -> Update:
+    """Several processes write: the latest use stays the last one."""
+    is_older = ApiKey.last_used_at > use.at
+    used_at = literal(use.at, ApiKey.last_used_at.type)
+    return (
+        update(ApiKey)
+        .where(ApiKey.id == key_id)
+        .values(
+            use_count=ApiKey.use_count + use.count,
+            last_used_at=case((is_older, ApiKey.last_used_at), else_=used_at),
+            last_used_route=case((is_older, ApiKey.last_used_route), else_=use.route),
+            last_used_address=case((is_older, ApiKey.last_used_address), else_=use.address),
+        )
+    )
+
+
 class UsageRecorder:
     """Gathers uses of keys and writes them every few seconds, so that no request waits for it.
 
-    A crash loses the count of those seconds, never a message.
+    Its thread starts with the first use, under whatever server. A crash loses the count of those
+    seconds, never a message.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -222,10 +239,7 @@ class UsageRecorder:
         self._uses: dict[int, _Use] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="key-usage", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def record(self, key_id: int, route: str, address: str) -> None:
         """Remember one request by the key, at the route's pattern, from an address."""
@@ -234,6 +248,9 @@ class UsageRecorder:
             use = self._uses.get(key_id)
             count = 1 if use is None else use.count + 1
             self._uses[key_id] = _Use(count, now, route, address[:_MAX_ADDRESS])
+            if self._thread is None and not self._stopping.is_set():
+                self._thread = threading.Thread(target=self._run, name="key-usage", daemon=True)
+                self._thread.start()
 
     def flush(self) -> None:
         """Write what was gathered."""
@@ -243,23 +260,15 @@ class UsageRecorder:
             return
         with self._engine.begin() as connection:
             for key_id, use in sorted(uses.items()):
-                connection.execute(
-                    update(ApiKey)
-                    .where(ApiKey.id == key_id)
-                    .values(
-                        use_count=ApiKey.use_count + use.count,
-                        last_used_at=case(
-                            (ApiKey.last_used_at > use.at, ApiKey.last_used_at), else_=use.at
-                        ),
-                        last_used_route=use.route,
-                        last_used_address=use.address,
-                    )
-                )
+                connection.execute(_use_written(key_id, use))
 
     def close(self) -> None:
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        """End the thread, write what was gathered."""
+        with self._lock:
+            self._stopping.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
         self._flush_or_log()
 
     def _run(self) -> None:

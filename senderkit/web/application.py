@@ -14,7 +14,7 @@ from senderkit.database import engine_options, make_private, prepare
 from senderkit.domain import Clock, utc_now
 from senderkit.services.access import SESSION_IDLE_LIMIT
 from senderkit.settings import Settings
-from senderkit.web import auth, health
+from senderkit.web import auth, docs, health
 from senderkit.web.api import make_api
 from senderkit.web.dashboard import add_dashboard
 from senderkit.web.dashboard.error_pages import page_for
@@ -46,6 +46,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     csrf.exempt(api)
     health.add_health_routes(app)
     add_dashboard(app)
+    docs.add_docs_routes(app)
     auth.check_scopes_declared(app)
     return app
 

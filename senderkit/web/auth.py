@@ -1,18 +1,16 @@
 """The guard of /v1: key -> principal -> scope, before every request, chosen by path.
 
 It runs for unknown routes and wrong methods too: key first, then 404 or 405. Each view declares its
-scope with `requires`; `check_scopes_declared` refuses to start an application that forgot one.
+scope with `Operation`; `check_scopes_declared` refuses to start an application that forgot one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from flask import Flask, current_app, g, request
 from werkzeug.routing import RequestRedirect
 
-from senderkit.domain import Scope
 from senderkit.errors import (
     InsufficientScope,
     InvalidRequest,
@@ -22,27 +20,12 @@ from senderkit.errors import (
     Unauthorized,
 )
 from senderkit.services.api_keys import Principal, find_principal
+from senderkit.web.media_types import accepts_json
+from senderkit.web.operations import operation_of
 from senderkit.web.runtime import runtime
 
 API_PREFIX: Final = "/v1"
 _SCHEME: Final = "bearer"
-
-View = TypeVar("View", bound=Callable[..., Any])
-
-
-class ScopeMissingError(AssertionError):
-    """A /v1 route declares no scope: the application must not start."""
-
-
-def requires(scope: Scope, *, query: bool = False) -> Callable[[View], View]:
-    """Declare the scope of a /v1 view. `query` says that the view reads query names itself."""
-
-    def declare(view: View) -> View:
-        view.required_scope = scope  # type: ignore[attr-defined]
-        view.reads_query = query  # type: ignore[attr-defined]
-        return view
-
-    return declare
 
 
 def is_api_path(path: str) -> bool:
@@ -50,15 +33,10 @@ def is_api_path(path: str) -> bool:
 
 
 def check_scopes_declared(app: Flask) -> None:
-    """Raise `ScopeMissingError` naming every /v1 route without a scope."""
-    forgotten = [
-        f"{rule.rule} ({rule.endpoint})"
-        for rule in app.url_map.iter_rules()
-        if is_api_path(rule.rule)
-        and not hasattr(app.view_functions[rule.endpoint], "required_scope")
-    ]
-    if forgotten:
-        raise ScopeMissingError(f"no scope is declared for {', '.join(sorted(forgotten))}")
+    """Raise `ScopeMissingError` when a /v1 route declares no scope."""
+    for rule in app.url_map.iter_rules():
+        if is_api_path(rule.rule):
+            operation_of(app.view_functions[rule.endpoint])
 
 
 def principal() -> Principal:
@@ -74,14 +52,14 @@ def guard() -> None:
     found = _authenticate()
     g.principal = found
     _check_route()
-    view = g.view = _view()
-    if not found.may(view.required_scope):
-        raise InsufficientScope(view.required_scope.value)
+    operation = operation_of(current_app.view_functions[request.endpoint or ""])
+    if not found.may(operation.scope):
+        raise InsufficientScope(operation.scope.value)
     runtime().usage.record(
         found.key_id, f"{request.method} {request.url_rule}", request.remote_addr or ""
     )
     _check_accept()
-    if request.query_string and not view.reads_query:
+    if request.query_string and not operation.query:
         _refuse_query()
 
 
@@ -112,13 +90,8 @@ def _check_route() -> None:
         raise fault
 
 
-def _view() -> Any:
-    return current_app.view_functions[request.endpoint or ""]
-
-
 def _check_accept() -> None:
-    accepted = request.accept_mimetypes
-    if accepted and not accepted.accept_json:
+    if not accepts_json(request.headers.get("Accept", "")):
         raise NotAcceptable("This API answers in application/json only.")
 
 

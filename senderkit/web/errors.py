@@ -8,6 +8,7 @@ import orjson
 import structlog
 from flask import Response, g
 from sqlalchemy.exc import (
+    DatabaseError,
     DBAPIError,
     InterfaceError,
     InternalError,
@@ -21,7 +22,6 @@ from senderkit.errors import (
     ApiError,
     InsufficientScope,
     InvalidRequest,
-    Issue,
     MethodNotAllowed,
     NotAcceptable,
     NotCancelable,
@@ -34,6 +34,7 @@ from senderkit.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from senderkit.web.wire import error_json
 
 _log = structlog.get_logger(__name__)
 
@@ -57,9 +58,9 @@ _OUTAGES: Final = (OperationalError, InterfaceError, InternalError, PoolTimeoutE
 _RETRY_AFTER_SECONDS: Final = 5
 
 
-def status_of(error: ApiError) -> int:
-    """The HTTP status of an error; 500 for one that nobody gave a status."""
-    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+def status_of(kind: type[ApiError]) -> int:
+    """The HTTP status of a kind of error; 500 for one that nobody gave a status."""
+    return next((status for parent, status in STATUSES if issubclass(kind, parent)), 500)
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -69,18 +70,9 @@ def json_response(value: Any, status: int = 200) -> Response:
     return response
 
 
-def _issue_json(issue: Issue) -> dict[str, Any]:
-    return {"code": issue.code, "path": list(issue.path), "message": issue.message}
-
-
 def error_response(error: ApiError) -> Response:
     """The contract's error body with the headers that go with it."""
-    body: dict[str, Any] = {"code": error.code, "message": error.message}
-    if isinstance(error, InvalidRequest) and error.issues:
-        body["issues"] = [_issue_json(issue) for issue in error.issues]
-    if isinstance(error, RateLimited):
-        body["limit"] = error.limit
-    response = json_response({"error": body}, status_of(error))
+    response = json_response(error_json(error), status_of(type(error)))
     response.headers.extend(headers_of(error))
     return response
 
@@ -107,7 +99,8 @@ def is_outage(error: Exception) -> bool:
     """
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(error, _OUTAGES)
+    # SQLite's own word for a file that is damaged or no database is the base class itself.
+    return isinstance(error, _OUTAGES) or type(error) is DatabaseError
 
 
 def response_for(error: Exception) -> Response:

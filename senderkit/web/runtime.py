@@ -50,8 +50,7 @@ class Runtime:
     setup_token: str
 
     def start(self) -> None:
-        """Start the background threads that a serving process needs."""
-        self.usage.start()
+        """Deliver in the background, unless another process does."""
         if self.settings.dispatcher:
             self.dispatcher.start()
 

@@ -13,7 +13,7 @@ from senderkit.providers.base import Adapter
 from senderkit.providers.smtp import SmtpAdapter, SmtpProvider, mail_server
 from senderkit.providers.smtp_pool import Pool
 from senderkit.providers.smtp_sessions import MailServer
-from tests.fakes import Authority, FakeSmtp
+from tests.fakes import FakeSmtp
 
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -22,18 +22,6 @@ HELLO = "hello@acme.example"
 MakeEmail = Callable[..., Outgoing]
 StartSmtp = Callable[..., FakeSmtp]
 Connect = Callable[..., Adapter]
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    """The authority, trusted by every client that asks the system."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    return authority
 
 
 @pytest.fixture

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from senderkit.commands import parse_list_messages
-from senderkit.domain import MessageStatus, Scope
+from senderkit.commands import LIST_MESSAGES_QUERY, parse_list_messages
+from senderkit.domain import Scope
+from senderkit.errors import NotCancelable, NotFound
 from senderkit.services import delivery, reports
 from senderkit.web import wire
-from senderkit.web.auth import principal, requires
+from senderkit.web.auth import principal
 from senderkit.web.bodies import read_query
 from senderkit.web.errors import json_response
+from senderkit.web.operations import Operation
 from senderkit.web.runtime import runtime
 
 
 def add_message_routes(api: Blueprint) -> None:
     @api.get("/messages")
-    @requires(Scope.READ, query=True)
+    @Operation(Scope.READ, answer=wire.MessagePageJson, query=LIST_MESSAGES_QUERY)
     def list_messages() -> Response:
-        """One page, newest first."""
+        """List messages, newest first.
+
+        Pages are stable: messages that arrive while you page are neither repeated nor skipped.
+        Only the key's own mode is visible.
+        """
         caller, query = principal(), parse_list_messages(read_query())
         with runtime().reader.connect() as connection:
             page = reports.list_messages(
@@ -27,9 +33,9 @@ def add_message_routes(api: Blueprint) -> None:
         return json_response(wire.page_json(page, caller.workspace_uuid))
 
     @api.get("/messages/<public_id>")
-    @requires(Scope.READ)
+    @Operation(Scope.READ, answer=wire.MessageJson, raises=(NotFound,))
     def get_message(public_id: str) -> Response:
-        """One message with its timeline."""
+        """Get one message with its timeline."""
         caller = principal()
         with runtime().reader.connect() as connection:
             view = reports.get_message(
@@ -38,9 +44,12 @@ def add_message_routes(api: Blueprint) -> None:
         return json_response(wire.message_json(view, caller.workspace_uuid))
 
     @api.delete("/messages/<public_id>")
-    @requires(Scope.CANCEL)
+    @Operation(Scope.CANCEL, answer=wire.CanceledJson, raises=(NotFound, NotCancelable))
     def cancel_message(public_id: str) -> Response:
-        """Cancel a scheduled or queued message."""
+        """Cancel a scheduled or queued message.
+
+        A message that is being delivered can no longer be canceled; the error says its status.
+        """
         at_hand, caller = runtime(), principal()
         delivery.cancel(
             at_hand.engine,
@@ -50,4 +59,4 @@ def add_message_routes(api: Blueprint) -> None:
             now=at_hand.clock(),
             by=caller.key_public_id,
         )
-        return json_response({"id": public_id, "status": MessageStatus.CANCELED.value})
+        return json_response(wire.canceled_json(public_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
@@ -17,27 +17,86 @@ from senderkit.commands import (
     parse_send,
 )
 from senderkit.domain import Scope
+from senderkit.errors import (
+    ChannelMismatch,
+    EnvelopeNotSupported,
+    ProviderNotConfigured,
+    TemplateArchived,
+    TemplateNotFound,
+    TemplateNotPublished,
+    VersionNotFound,
+)
 from senderkit.services.sending import Sender
 from senderkit.web import wire
-from senderkit.web.auth import principal, requires
+from senderkit.web.auth import principal
 from senderkit.web.bodies import read_body
 from senderkit.web.errors import json_response
+from senderkit.web.operations import JsonBody, Operation
 from senderkit.web.runtime import runtime
 
 Parse = Callable[[dict[str, Any], datetime], TemplateSend | RawSend]
 
 
+_RAISES: Final = (EnvelopeNotSupported, ProviderNotConfigured)
+_RAISES_WITH_TEMPLATE: Final = (
+    *_RAISES,
+    ChannelMismatch,
+    TemplateNotFound,
+    TemplateNotPublished,
+    VersionNotFound,
+    TemplateArchived,
+)
+_TEMPLATE_SEND: Final = {
+    "template": "welcome",
+    "to": "ada@example.com",
+    "vars": {"name": "Ada"},
+    "metadata": {"order": 1234},
+}
+_RAW_SEND: Final = {
+    "channel": "email",
+    "to": "ada@example.com",
+    "content": {"subject": "Hello", "html": "<p>Hello, Ada.</p>"},
+}
+_LINKS: Final = {
+    "get_message": {"public_id": "$response.body#/id"},
+    "cancel_message": {"public_id": "$response.body#/id"},
+}
+
+
 def add_send_routes(api: Blueprint) -> None:
     @api.post("/send")
-    @requires(Scope.SEND)
+    @Operation(
+        Scope.SEND,
+        answer=wire.AcceptedJson,
+        status=202,
+        body=JsonBody("Send", _TEMPLATE_SEND),
+        is_idempotent_by_key=True,
+        raises=_RAISES_WITH_TEMPLATE,
+        links=_LINKS,
+    )
     def send() -> Response:
-        """Accept a template send or a raw send; durable when answered."""
+        """Send a message.
+
+        Takes a template send (`template`) or a raw send (`channel` and `content`). The answer
+        comes once the message is stored durably; delivery follows in the background.
+        """
         return _accept(lambda body, now: parse_send(body, now=now))
 
     @api.post("/send-raw")
-    @requires(Scope.SEND)
+    @Operation(
+        Scope.SEND,
+        answer=wire.AcceptedJson,
+        status=202,
+        body=JsonBody("RawSend", _RAW_SEND),
+        is_idempotent_by_key=True,
+        raises=_RAISES,
+        links=_LINKS,
+    )
     def send_raw() -> Response:
-        """Accept a send with its own content; durable when answered."""
+        """Send a message that brings its own content.
+
+        The same as `POST /v1/send` without the template sends.
+        """
         return _accept(lambda body, now: parse_raw_send(body, now=now))
 
 

@@ -67,8 +67,8 @@ def page_for(error: Exception) -> Response:
     """The page for whatever went wrong outside /v1; no detail of a crash leaks."""
     if isinstance(error, HTTPException):
         return _of_http(error)
-    if isinstance(error, ApiError) and status_of(error) < 500:
-        status = status_of(error)
+    if isinstance(error, ApiError) and status_of(type(error)) < 500:
+        status = status_of(type(error))
         return _page(status, _words(status)[0], error.message, headers_of(error))
     if isinstance(error, ServiceUnavailable) or is_outage(error):
         _log.error("database_error", request_id=g.get("request_id"), error=type(error).__name__)

@@ -1,0 +1,49 @@
+"""Visits every page that links lead to, from the overview on."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from tests.browser.visitor import Visitor
+
+_ID: Final = re.compile(r"\b(?:msg|key|tpl|mem)_[0-9a-z]{26}\b|\b\d+\b")
+_ASSETS: Final = ("/static/", "/openapi.json")
+
+
+def crawl(visitor: Visitor, *, alike: int) -> Iterator[str]:
+    """Each page's path while it is open; of pages that differ in ids and query only, `alike`."""
+    waiting = ["/"]
+    seen: set[str] = set(waiting)
+    visits: Counter[str] = Counter()
+    while waiting:
+        path = waiting.pop(0)
+        visits[_kind(path)] += 1
+        if visits[_kind(path)] > alike:
+            continue
+        status = visitor.go(path)
+        assert status == 200, f"{path} answers {status}"
+        yield path
+        for found in _links(visitor):
+            if found not in seen:
+                seen.add(found)
+                waiting.append(found)
+
+
+def _kind(path: str) -> str:
+    return _ID.sub("#", urlsplit(path).path)
+
+
+def _links(visitor: Visitor) -> list[str]:
+    hrefs: list[str] = visitor.page.evaluate(
+        "[...document.querySelectorAll('a[href], iframe[src]')].map(e => e.href || e.src)"
+    )
+    paths = (
+        href.removeprefix(visitor.url).partition("#")[0]
+        for href in hrefs
+        if href.startswith(f"{visitor.url}/")
+    )
+    return [path for path in paths if not path.startswith(_ASSETS)]

@@ -1,0 +1,90 @@
+"""Fills a running server as apps would: by the API, with keys from the shell."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from senderkit.commands.recipients import EXAMPLE_SUBSCRIPTION
+from tests.serving import Server, run_cli
+
+
+@dataclass(frozen=True)
+class App:
+    """An app with a key of the server."""
+
+    server: Server
+    token: str
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._call("POST", path, json.dumps(body).encode())
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self._call("GET", path, None)
+
+    def _call(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{self.server.url}{path}",
+            data=body,
+            method=method,
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/json",
+                "User-Agent": "<script>alert(1)</script>",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+
+def app_of(
+    server: Server, mode: str = "test", name: str = "Shop", scopes: Sequence[str] = ()
+) -> App:
+    """A new app: a key made in the shell."""
+    options = [part for scope in scopes for part in ("--scope", scope)]
+    made = run_cli(
+        server.data_dir, *("admin", "keys", "create", "--name", name, "--mode", mode), *options
+    )
+    assert made.returncode == 0, made.stderr
+    return App(server, made.stdout.strip())
+
+
+def email(to: str, subject: str = "Your receipt", **more: Any) -> dict[str, Any]:
+    html = "<h1>Thank you</h1><p>Order 1234 is on its way.</p>"
+    return {"channel": "email", "to": to, "content": {"subject": subject, "html": html}} | more
+
+
+def fill(server: Server) -> None:
+    """One of everything that a page can show, in test mode: each status, channel and template
+    state, long and foreign text, a revoked key."""
+    app = app_of(server)
+    for word in ("ada", "failed", "opted-out", "suppressed", "delayed"):
+        app.post("/v1/send", email(f"{word}@simulator.senderkit.test", metadata={"order": 1234}))
+    app.post("/v1/send", email("later@example.com", scheduledAt="2026-12-20T10:00:00Z"))
+    app.post("/v1/send", email(f"{'x' * 60}@{'long.' * 10}example.com", subject="Ж" * 300))
+    app.post("/v1/send", {"channel": "sms", "to": "+15005550006", "content": {"body": "Code 1234"}})
+    push = {"title": "Parcel", "body": "It arrives today.", "data": {"id": "7"}, "badge": 1}
+    app.post("/v1/send", {"channel": "push", "to": "ExponentPushToken[abc]", "content": push})
+    web = {"title": "Parcel", "body": "It arrives today.", "clickUrl": "https://acme.example/7"}
+    app.post("/v1/send", {"channel": "web-push", "to": EXAMPLE_SUBSCRIPTION, "content": web})
+    for slug in ("welcome", "receipt", "draft-only"):
+        content = {"subject": "Hello {{name}}", "html": "<p>Hello, {{name}}.</p>"}
+        body = {"slug": slug, "channel": "email", "content": content, "description": f"The {slug}"}
+        app.post("/v1/templates", body)
+    app.post("/v1/templates", {"slug": "code", "channel": "sms", "content": {"body": "{{code}}"}})
+    for slug in ("welcome", "receipt", "code"):
+        assert run_cli(server.data_dir, "admin", "templates", "publish", slug).returncode == 0
+    app.post(
+        "/v1/templates/welcome/versions", {"content": {"subject": "Hi {{name}}", "html": "<p>Hi"}}
+    )
+    app.post("/v1/send", {"template": "welcome", "to": "ada@example.com", "vars": {"name": "Ada"}})
+    app_of(server, "test", "Read only, for the dashboards of the whole company", ["read"])
+    app_of(server, "live", "Shop backend, production", ["send", "cancel"])
+    app_of(server, "test", "Retired")
+    listed = run_cli(server.data_dir, "admin", "keys", "list").stdout.splitlines()
+    retired = next(line.split("\t")[0] for line in listed if line.endswith("Retired"))
+    assert run_cli(server.data_dir, "admin", "keys", "revoke", retired).returncode == 0

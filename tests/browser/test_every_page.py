@@ -1,0 +1,88 @@
+"""Every page that a link leads to: nothing for axe in either theme, nothing wider than a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.crawling import crawl
+from tests.browser.filling import fill
+from tests.browser.visitor import Visitor, visiting
+from tests.serving import Server
+
+Theme = Literal["light", "dark"]
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+PUBLIC_PAGES = ("/login", "/docs", "/no-such-page")
+
+
+@pytest.fixture(scope="module")
+def filled(server: Server) -> Server:
+    fill(server)
+    return server
+
+
+@pytest.fixture(params=["light", "dark"])
+def theme(request: pytest.FixtureRequest) -> Theme:
+    chosen: Theme = request.param
+    return chosen
+
+
+@pytest.fixture
+def reader(browser: Browser, filled: Server, theme: Theme) -> Iterator[Visitor]:
+    with visiting(
+        browser, filled.url, color_scheme=theme, viewport=DESKTOP, reduced_motion="reduce"
+    ) as visitor:
+        yield visitor
+
+
+@pytest.mark.timeout(300)
+def test_axe_finds_nothing_on_any_page(reader: Visitor) -> None:
+    reader.log_in()
+    found: dict[str, list[str]] = {}
+    for path in crawl(reader, alike=2):
+        violations = reader.axe_violations()
+        if violations:
+            found[path] = violations
+    assert found == {}
+
+
+def test_axe_finds_nothing_on_public_pages(reader: Visitor) -> None:
+    found: dict[str, list[str]] = {}
+    for path in PUBLIC_PAGES:
+        reader.go(path)
+        if violations := reader.axe_violations():
+            found[path] = violations
+    assert found == {}
+
+
+def test_axe_finds_nothing_before_the_set_up(
+    browser: Browser, new_server: Server, theme: Theme
+) -> None:
+    with visiting(browser, new_server.url, color_scheme=theme) as visitor:
+        visitor.go("/setup")
+        assert visitor.axe_violations() == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_no_page_is_wider_than_its_window(
+    browser: Browser, filled: Server, viewport: dict[str, int]
+) -> None:
+    with visiting(browser, filled.url, viewport=viewport) as visitor:
+        visitor.log_in()
+        too_wide = [path for path in crawl(visitor, alike=3) if visitor.overflow() > 0]
+        assert too_wide == []
+
+
+def test_pages_are_light(owner: Visitor, filled: Server) -> None:
+    sizes = {}
+    for path in ("/", "/messages", "/templates", "/keys", "/keys/new"):
+        owner.go(path)
+        sizes[path] = len(owner.page.content().encode())
+    static = sum(path.stat().st_size for path in Path("static").iterdir() if path.is_file())
+    assert {path: size for path, size in sizes.items() if size + static > 100_000} == {}

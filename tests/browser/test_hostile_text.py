@@ -1,0 +1,121 @@
+"""Script payloads in every field that is stored: no page runs one, loads anything or complains."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.crawling import crawl
+from tests.browser.filling import App, app_of
+from tests.browser.visitor import visiting
+from tests.fakes import FakeSmtp
+from tests.make import OWNER, PASSWORD
+from tests.serving import Server, run_cli, serving
+
+_OPENERS: Final = ("", '"', "'", '">', "'>", "</title>", "</textarea>", "</script>", "-->", "]]>")
+_ATTACKS: Final = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)>",
+    "<iframe srcdoc='<script>parent.alert(1)</script>'>",
+    "<a href=javascript:alert(1)>x</a>",
+    "<base href=https://evil.example/>",
+    "<link rel=stylesheet href=https://evil.example/x.css>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example/'>",
+    "<form action=https://evil.example/><button>x</button></form>",
+    "<details open ontoggle=alert(1)>",
+    "<style>*{background:url(https://evil.example/)}</style>",
+    "<input autofocus onfocus=alert(1)>",
+    "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+    "<object data=javascript:alert(1)>",
+    " onmouseover=alert(1) x=",
+    "javascript:alert(1)",
+    "{{constructor.constructor('alert(1)')()}}",
+    "${alert(1)}",
+    "\u2028alert(1)//",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+)
+PAYLOADS: Final = tuple(opener + attack for opener, attack in itertools.product(_OPENERS, _ATTACKS))
+
+
+@pytest.fixture
+def refusing_smtp() -> Iterator[FakeSmtp]:
+    with FakeSmtp() as smtp:
+        yield smtp
+
+
+def test_there_are_200_payloads() -> None:
+    assert len(set(PAYLOADS)) == 200
+
+
+@pytest.mark.timeout(300)
+def test_no_payload_runs_on_any_page(
+    browser: Browser, tmp_path: Path, refusing_smtp: FakeSmtp
+) -> None:
+    settings = {
+        "SMTP_URL": f"smtp://127.0.0.1:{refusing_smtp.port}",
+        "MAIL_FROM": "Acme <hello@acme.example>",
+    }
+    data_dir = tmp_path / "data"
+    workspace = ("admin", "init", "--workspace", PAYLOADS[0], "--email", OWNER, "--password-stdin")
+    assert run_cli(data_dir, *workspace, stdin=f"{PASSWORD}\n").returncode == 0
+    with serving(data_dir, **settings) as server:
+        plant(server, refusing_smtp)
+        with visiting(browser, server.url) as visitor:
+            visitor.log_in()
+            for mode in ("Live", "Test"):
+                visitor.page.get_by_role("button", name=mode, exact=True).click()
+                pages = list(crawl(visitor, alike=60))
+                assert len(pages) > 100
+                visitor.go("/")
+
+
+def plant(server: Server, smtp: FakeSmtp) -> None:
+    """Each payload into each field that takes it; live messages bring the provider's own text."""
+    app, live = app_of(server, "test"), app_of(server, "live", PAYLOADS[1][:100])
+    for number, payload in enumerate(PAYLOADS):
+        _plant_message(app, payload)
+        if number % 10 == 0:
+            smtp.answer("RCPT", f"550 5.1.1 {payload}", times=1)
+            _plant_message(live, payload)
+            _plant_template(app, number, payload)
+            app_of(server, "test", payload[:100])
+
+
+def _plant_message(app: App, payload: str) -> None:
+    name = payload.replace("\\", "\\\\").replace('"', '\\"').replace("\u2028", "")
+    content = {
+        "subject": payload.replace("\u2028", " "),
+        "html": payload,
+        "text": payload,
+        "preheader": payload,
+    }
+    app.post(
+        "/v1/send",
+        {
+            "channel": "email",
+            "to": f'"{name}" <ada@example.com>',
+            "content": content,
+            "vars": {payload: [payload, {"deep": payload}]},
+            "metadata": {payload[:128]: payload},
+            "fromName": name.translate({ord("<"): None, ord(">"): None})[:128],
+        },
+    )
+
+
+def _plant_template(app: App, number: int, payload: str) -> None:
+    safe = payload.replace("{{", "{ {")
+    content = {"subject": safe.replace("\u2028", " "), "html": safe, "text": safe}
+    body = {
+        "slug": f"hostile-{number}",
+        "channel": "email",
+        "content": content,
+        "description": payload,
+        "variables": [{"name": "x", "type": "string", "description": payload, "example": payload}],
+    }
+    app.post("/v1/templates", body)
