@@ -14,7 +14,9 @@ from markupsafe import Markup, escape
 from senderkit.domain import Mode
 from senderkit.errors import InvalidRequest
 from senderkit.models import Member
+from senderkit.services.attention import Attention, find_attention
 from senderkit.web.dashboard import sessions
+from senderkit.web.runtime import runtime
 
 AREAS: Final = ("overview", "messages", "templates", "keys")
 """The blueprints that the navigation leads to, each with an `index`."""
@@ -55,7 +57,13 @@ def frame_context(looking: Viewer, nav: str = "") -> dict[str, Any]:
         "mode": looking.mode.value,
         "member": looking.member,
         "workspace": looking.member.workspace,
+        "attention": _find_attention(looking),
     }
+
+
+def _find_attention(looking: Viewer) -> Attention | None:
+    with runtime().reader.connect() as connection:
+        return find_attention(connection, looking.workspace_id)
 
 
 def find_viewer() -> Viewer | None:

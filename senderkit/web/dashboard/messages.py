@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from typing import Any, Final
 
 import orjson
@@ -25,6 +26,9 @@ from senderkit.web.headers import as_preview
 from senderkit.web.runtime import runtime
 
 pages = Blueprint("messages", __name__, url_prefix="/messages")
+pages.add_app_template_filter(wording.shown_recipient, "recipient")
+pages.add_app_template_filter(wording.shown_size, "size")
+pages.add_app_template_filter(wording.shown_duration, "milliseconds")
 
 _FILTERS: Final = ("status", "channel", "template", "key", "q", "from", "to")
 _PLACES: Final = ("before", "after")
@@ -109,7 +113,22 @@ def _choices(looking: Viewer) -> dict[str, Any]:
         "channels": [channel.value for channel in Channel],
         "keys": [(key.public_id, key.name) for key in keys[:_MAX_CHOICES]],
         "slugs": [template.slug for template in found[:_MAX_CHOICES]],
+        "days": _days(runtime().clock().date()),
     }
+
+
+def _days(today: date) -> list[tuple[str, str, str | None]]:
+    """Quick choices: words, first day, last day."""
+
+    def before(days: int) -> str:
+        return (today - timedelta(days=days)).isoformat()
+
+    return [
+        ("Today", before(0), before(0)),
+        ("Yesterday", before(1), before(1)),
+        ("Last 7 days", before(6), None),
+        ("Last 30 days", before(29), None),
+    ]
 
 
 # -- one message ------------------------------------------------------------------------------
@@ -134,6 +153,7 @@ def _show_context(looking: Viewer, found: MessageDetails) -> dict[str, Any]:
     state = HELD if row.held_reason else found.status.value
     parts = list(_PARTS) if found.channel is Channel.EMAIL and found.rendered else []
     asked = request.args.get("part", "")
+    data = (found.rendered or {}).get("data")
     return {
         "message": row,
         "key": found.key,
@@ -145,8 +165,9 @@ def _show_context(looking: Viewer, found: MessageDetails) -> dict[str, Any]:
         "rendered": found.rendered,
         "headers": _headers(found),
         "attachments": found.attachments,
+        "error_from_provider": looking.livemode and row.provider is not None,
         "variables_json": _pretty(row.vars) if row.vars else None,
-        "data_json": _pretty((found.rendered or {}).get("data") or {}),
+        "data_json": _pretty(data) if data else None,
         "metadata": row.metadata,
         "is_pending": found.status in PENDING,
         "can_cancel": found.status in CANCELABLE,
@@ -230,6 +251,24 @@ def cancel_now(public_id: str) -> ResponseReturnValue:
     except NotCancelable as error:
         flash(error.message, "error")
     return redirect(url_for("messages.show", public_id=public_id))
+
+
+@pages.post("/release")
+def release() -> ResponseReturnValue:
+    """Try everything again that is held, and the connections that were broken."""
+    looking, at_hand = viewer(), runtime()
+    workspace_id, by = looking.workspace_id, looking.member.public_id
+    _end_own_transaction()
+    count = delivery.release_held(at_hand.engine, workspace_id, now=at_hand.clock(), by=by)
+    at_hand.dispatcher.wake()
+    flash(_released_words(count), "info")
+    return redirect(url_for("messages.index"))
+
+
+def _released_words(count: int) -> str:
+    if count == 0:
+        return "Nothing is held. What was marked as broken is tried again with the next message."
+    return f"{count:,} {'message is' if count == 1 else 'messages are'} being tried again."
 
 
 def _end_own_transaction() -> None:

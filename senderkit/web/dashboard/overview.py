@@ -11,6 +11,7 @@ from senderkit.services import overview
 from senderkit.services.overview import Day, Progress, Summary
 from senderkit.services.reports import Count
 from senderkit.web.dashboard.frame import page, viewer
+from senderkit.web.dashboard.wording import shown_duration
 from senderkit.web.runtime import runtime
 
 pages = Blueprint("overview", __name__)
@@ -107,7 +108,7 @@ def _failed(today: Day, before: Day | None) -> dict[str, Any]:
 def _time(today: Day, before: Day | None) -> dict[str, Any]:
     median, earlier = today.median_ms, before.median_ms if before else None
     change = _relative(median, earlier) if median and earlier else None
-    text = _NOTHING if median is None else _duration(median)
+    text = _NOTHING if median is None else shown_duration(median)
     return _figure("Median time to hand-over", text, "clock", change=change)
 
 
@@ -120,13 +121,6 @@ def _percent(share: float) -> str:
     """Never 100 % while anything is missing from it."""
     percent = share * 100
     return "100 %" if share == 1 else f"{min(percent, 99.9):.1f} %"
-
-
-def _duration(milliseconds: float) -> str:
-    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1000, "s")):
-        if milliseconds >= size:
-            return f"{milliseconds / size:.1f} {unit}"
-    return f"{milliseconds:.0f} ms"
 
 
 _SAME: Final = "the same as the day before"

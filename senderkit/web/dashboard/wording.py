@@ -76,7 +76,9 @@ def _attempt(detail: Detail, _names: Names) -> str:
     return f"Attempt {detail.get('attempt', 1)}, through {detail.get('provider', 'a provider')}."
 
 
-def _retry(detail: Detail, _names: Names) -> str:
+def _retry(detail: Detail, names: Names) -> str:
+    if detail.get("by"):
+        return f"Released by {names.get(detail['by'], detail['by'])} and tried again."
     wait = _duration(detail.get("inSeconds"))
     reason = detail.get("reason")
     return f"{reason} Next try {wait}." if reason else f"Next try {wait}."
@@ -91,12 +93,9 @@ def _duration(seconds: object) -> str:
     return f"in {round(seconds)} s"
 
 
-def _by(words: str) -> Callable[[Detail, Names], str | None]:
-    def say(detail: Detail, names: Names) -> str | None:
-        actor = detail.get("by")
-        return f"{words} by {names.get(str(actor), actor)}." if actor else _reason(detail, names)
-
-    return say
+def _canceled(detail: Detail, names: Names) -> str | None:
+    actor = detail.get("by")
+    return f"Canceled by {names.get(actor, actor)}." if actor else _reason(detail, names)
 
 
 def _opted_out(detail: Detail, names: Names) -> str | None:
@@ -111,12 +110,11 @@ def _link(detail: Detail, _names: Names) -> str | None:
 
 
 _SUMMARIES: Final[Mapping[str, Callable[[Detail, Names], str | None]]] = {
-    TimelineEvent.QUEUED: _by("Released"),
     TimelineEvent.DISPATCHED: _attempt,
     TimelineEvent.SENT: _taken,
     TimelineEvent.DELIVERED: _taken,
     TimelineEvent.RETRY: _retry,
-    TimelineEvent.CANCELED: _by("Canceled"),
+    TimelineEvent.CANCELED: _canceled,
     TimelineEvent.OPTED_OUT: _opted_out,
     TimelineEvent.CLICKED: _link,
 }
@@ -139,3 +137,11 @@ def shown_size(size_bytes: int) -> str:
         return f"{size_bytes} B"
     size, unit = (1000, "kB") if size_bytes < 999_950 else (1_000_000, "MB")
     return f"{size_bytes / size:.1f} {unit}".replace(".0 ", " ")
+
+
+def shown_duration(milliseconds: float) -> str:
+    """1500 as 1.5 s."""
+    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1000, "s")):
+        if milliseconds >= size:
+            return f"{milliseconds / size:.1f} {unit}".replace(".0 ", " ")
+    return f"{milliseconds:.0f} ms"
