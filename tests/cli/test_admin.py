@@ -248,7 +248,8 @@ def test_setting_a_password_ends_every_session(set_up_shell: Shell, house: House
     now = house.clock()
 
     def sign_in() -> str | None:
-        return access.sign_in(database.session(), OWNER, PASSWORD, now=now)
+        found = access.sign_in(database.session(), OWNER, PASSWORD, now=now)
+        return found[1] if found else None
 
     def is_living() -> bool:
         found = access.find_session(database.session(), token, seen_at=now, now=now)

@@ -1,4 +1,4 @@
-"""A browser without JavaScript on a real socket: cookies, redirects, forms with their CSRF token."""
+"""A browser without JavaScript on a real socket: cookies, redirects, forms with CSRF tokens."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_what_was_typed_is_kept_after_an_error_but_no_password(empty_house: Hous
 
 # -- the token of the console -----------------------------------------------------------------
 
-LOCAL: Final = {
+LOCAL: Final[dict[str, dict[str, Any]]] = {
     "over the loopback": {"base_url": "http://127.0.0.1:8025"},
     "over another address of it": {
         "base_url": "http://127.9.9.9",
