@@ -247,9 +247,10 @@ def test_a_weak_password_is_no_members(set_up_shell: Shell, house: House) -> Non
 def test_setting_a_password_ends_every_session(set_up_shell: Shell, house: House) -> None:
     now = house.clock()
 
-    def sign_in() -> str | None:
-        found = access.sign_in(database.session(), OWNER, PASSWORD, now=now)
-        return found[1] if found else None
+    def sign_in() -> str:
+        signed_in = access.sign_in(database.session(), OWNER, PASSWORD, now=now)
+        assert signed_in is not None
+        return signed_in[1]
 
     def is_living() -> bool:
         found = access.find_session(database.session(), token, seen_at=now, now=now)
