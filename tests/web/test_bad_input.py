@@ -134,7 +134,7 @@ def test_what_is_no_object_is_refused_on_every_route(furnished: House) -> None:
     assert stored(furnished) == before
 
 
-WRONG: Final = (None, True, 1, 1.5, "x", [], [1], {}, {"a": 1})
+WRONG: Final[tuple[Any, ...]] = (None, True, 1, 1.5, "x", [], [1], {}, {"a": 1})
 
 
 def test_a_wrong_type_in_any_place_is_no_crash(furnished: House) -> None:
