@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import event, text
 from werkzeug.test import TestResponse
 
 from senderkit.commands import parse_create_key, parse_set_up
@@ -18,6 +20,7 @@ from senderkit.services import access, api_keys, templates
 from senderkit.web.extensions import database
 from senderkit.web.runtime import Runtime, runtime_of
 
+_BASE62: Final = string.digits + string.ascii_letters
 START: Final = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 OWNER: Final = "owner@acme.example"
 PASSWORD: Final = "plain words make it long"
@@ -187,6 +190,21 @@ class House:
 
         self.in_app(work)
 
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """Every statement that reaches the driver meanwhile, but for the BEGIN of SQLite."""
+        noted: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            if statement != "BEGIN":
+                noted.append(statement)
+
+        event.listen(self.runtime.engine, "before_cursor_execute", note)
+        try:
+            yield noted
+        finally:
+            event.remove(self.runtime.engine, "before_cursor_execute", note)
+
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """Rows of a plain SQL query, for what no page or answer shows."""
         with self.runtime.reader.connect() as connection:
@@ -201,3 +219,23 @@ def raw_email(**more: Any) -> dict[str, Any]:
     """The body of a raw email send."""
     content = {"subject": "Hello", "html": "<p>Hello, Ada.</p>"}
     return {"channel": "email", "to": "ada@example.com", "content": content} | more
+
+
+def one_character_edits(token: str) -> set[str]:
+    """Every token with one character replaced, left out or put in, or two neighbours swapped."""
+    replaced = {
+        token[:place] + character + token[place + 1 :]
+        for place in range(len(token))
+        for character in _BASE62
+    }
+    left_out = {token[:place] + token[place + 1 :] for place in range(len(token))}
+    put_in = {
+        token[:place] + character + token[place:]
+        for place in range(len(token) + 1)
+        for character in _BASE62
+    }
+    swapped = {
+        token[:place] + token[place + 1] + token[place] + token[place + 2 :]
+        for place in range(len(token) - 1)
+    }
+    return (replaced | left_out | put_in | swapped) - {token}

@@ -50,6 +50,7 @@ def guard() -> None:
     if not is_api_path(request.path):
         return
     found = _authenticate()
+    runtime().key_limits.check(found.key_public_id)
     g.principal = found
     _check_route()
     operation = operation_of(current_app.view_functions[request.endpoint or ""])

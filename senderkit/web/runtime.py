@@ -15,6 +15,7 @@ from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
 from senderkit.services.api_keys import UsageRecorder
 from senderkit.services.connections import Connections
+from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.sending import Sending
@@ -46,6 +47,7 @@ class Runtime:
     dispatcher: Dispatcher
     unsubscribe_signer: Signer
     key_form_signer: Signer
+    key_limits: KeyLimits
     login_limits: LoginLimits
     setup_token: str
 
@@ -87,6 +89,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         dispatcher=dispatcher,
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
+        key_limits=KeyLimits(settings.rate_limit_per_minute, clock),
         login_limits=LoginLimits(clock),
         setup_token=new_secret(),
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from senderkit import keys
@@ -31,21 +30,6 @@ def assert_unauthorized(answer: TestResponse, *, token_given: bool) -> None:
     assert error == {"code": "unauthorized", "message": error["message"]}
     challenge = 'Bearer error="invalid_token"' if token_given else "Bearer"
     assert answer.headers["WWW-Authenticate"] == challenge
-
-
-@contextmanager
-def counted_statements(house: House) -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement)
-
-    engine = house.runtime.engine
-    event.listen(engine, "before_cursor_execute", count)
-    try:
-        yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", count)
 
 
 # -- who gets in --------------------------------------------------------------------------------
@@ -218,7 +202,7 @@ def test_a_signed_in_person_is_nobody_to_the_api(house: House) -> None:
 
 def test_a_token_with_a_wrong_checksum_costs_no_statement(house: House) -> None:
     token = house.token()
-    with counted_statements(house) as statements:
+    with house.statements() as statements:
         for place in range(len(token)):
             changed = "B" if token[place] == "A" else "A"
             wrong = token[:place] + changed + token[place + 1 :]
@@ -228,9 +212,9 @@ def test_a_token_with_a_wrong_checksum_costs_no_statement(house: House) -> None:
 
 def test_a_request_reads_its_key_once(house: House) -> None:
     token = house.token()
-    with counted_statements(house) as statements:
+    with house.statements() as statements:
         get(house, f"Bearer {token}")
-    assert len([line for line in statements if "api_keys" in line]) == 1
+    assert len(statements) == 1
 
 
 # -- what is stored -----------------------------------------------------------------------------
