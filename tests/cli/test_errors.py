@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Shell
+from tests.fakes import free_port
 from tests.make import PASSWORD
-from tests.serving import TOP, environment, free_port
+from tests.serving import TOP, environment
 
 LIST = ("admin", "keys", "list")
 NEEDS_SET_UP = {

@@ -17,8 +17,9 @@ import pytest
 
 from tests.cli.calls import call, status_of, wait_for_status
 from tests.cli.conftest import Shell
+from tests.fakes import free_port
 from tests.make import OWNER, PASSWORD, WORKSPACE, raw_email
-from tests.serving import TOP, environment, free_port, serving, start_server
+from tests.serving import TOP, environment, serving, start_server
 
 INIT = ("admin", "init", "--workspace", WORKSPACE, "--email", OWNER, "--password-stdin")
 CREATE = ("admin", "keys", "create", "--name", "Shop", "--mode", "test")
