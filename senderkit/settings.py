@@ -91,6 +91,12 @@ DOCUMENTED: Final = (
     ),
     Setting("WORKERS", "32", "Threads that talk to providers at the same time."),
     Setting("DISPATCHER", "on", "`off` serves pages and API only; another process delivers."),
+    Setting(
+        "ALLOW_PRIVATE_ADDRESSES",
+        "off",
+        "`on` lets webhooks and provider base URLs lead to this machine and its private network, "
+        "and be plain http.",
+    ),
     Setting("LOG_LEVEL", "info", "`debug`, `info`, `warning` or `error`."),
     Setting("DEBUG", "off", "`on` adds `/styleguide`; refused where others reach the server."),
 )
@@ -115,6 +121,7 @@ class Settings:
     trusted_proxies: int = 0
     workers: int = 32
     dispatcher: bool = True
+    allow_private_addresses: bool = False
     log_level: str = "info"
     debug: bool = False
 
@@ -264,6 +271,7 @@ def _read(reader: _Reader) -> Settings:
         trusted_proxies=reader.parsed("TRUSTED_PROXIES", 0, values.whole_number(0, 10)),
         workers=reader.parsed("WORKERS", 32, values.whole_number(1, 512)),
         dispatcher=reader.parsed("DISPATCHER", True, values.switch),
+        allow_private_addresses=reader.parsed("ALLOW_PRIVATE_ADDRESSES", False, values.switch),
         log_level=reader.parsed("LOG_LEVEL", "info", values.log_level),
         debug=reader.parsed("DEBUG", False, values.switch),
     )

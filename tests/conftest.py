@@ -27,6 +27,7 @@ from senderkit.web import create_app
 from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
 from tests.fakes import Authority
+from tests.hostile import Canary
 from tests.make import FakeClock, House
 
 MakeApp = Callable[..., Flask]
@@ -209,3 +210,12 @@ def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
     """The authority, trusted by every client that asks the system."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     return authority
+
+
+# -- calls to the outside ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def canary() -> Iterator[Canary]:
+    with Canary() as canary:
+        yield canary

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from senderkit.http_client.addresses import check_url
 from senderkit.http_client.client import MOST_REPLY_BYTES, USER_AGENT, HttpClient
 from senderkit.http_client.messages import FormFile, Reply, Request
 from senderkit.http_client.network import Timeouts
@@ -23,4 +24,5 @@ __all__ = [
     "Reply",
     "Request",
     "Timeouts",
+    "check_url",
 ]

@@ -1,31 +1,43 @@
-"""The contract of every provider adapter. It sees `senderkit.errors` and `senderkit.domain` only.
+"""The contract of every provider adapter.
 
 A `Provider` is one row of the registry: its name, its channel and the fields that a person
 fills in. `connect` makes an `Adapter` out of one connection's credentials; keep that adapter
 as long as the connection lives, because it reuses its network connections.
 
 Adding a provider is three edits: its file here, its line in `senderkit.providers`, and its
-entry in the shared cases of the contract tests.
+bench for the shared cases of the contract tests; see `docs/adding-a-provider.md`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from senderkit.domain import Channel, Clock, Outgoing, Receipt, utc_now
-from senderkit.errors import AccountBroken, InvalidRequest, Issue
+from senderkit.domain import Channel, Clock, Outgoing, ProviderEvent, Receipt
+from senderkit.errors import (
+    AccountBroken,
+    CallbackRefused,
+    DestinationRefused,
+    InvalidRequest,
+    Issue,
+)
+from senderkit.http_client import HttpClient, check_url
 
 ERROR_TEXT_LIMIT: Final = 500
+
+CORRELATION_KEY: Final = "senderkit_message"
+"""Where a provider keeps words of ours with a message, our id of it stands under this name."""
 
 
 class FieldType(StrEnum):
     TEXT = "text"
     NUMBER = "number"
     CHOICE = "choice"
+    URL = "url"
+    FILE = "file"
 
 
 class Capability(StrEnum):
@@ -41,7 +53,9 @@ class Field:
     """One thing a person enters to set up a connection; forms, prompts and docs come from it.
 
     Values are text whatever the type. A `NUMBER` is a whole number from 1 to `maximum`, a
-    `CHOICE` is one of `choices`. A secret is never shown again, nor put into an error.
+    `CHOICE` is one of `choices`, a `URL` is the https address that an API's paths are added to,
+    and a `FILE` is the text of a key file, line breaks included. A secret is never shown again,
+    nor put into an error.
     """
 
     name: str
@@ -53,6 +67,18 @@ class Field:
     default: str = ""
     choices: tuple[str, ...] = ()
     maximum: int = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A provider's call to us, as it came: `headers` by lower-case name, the raw `body`.
+
+    `url` is the address that the provider called, as it knows it, query included.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 class Adapter(ABC):
@@ -68,6 +94,14 @@ class Adapter(ABC):
     @abstractmethod
     def check(self) -> None:
         """Prove host, account and credentials without sending; raises a `DeliveryError`."""
+
+    def events_from(self, callback: Callback) -> Sequence[ProviderEvent]:
+        """What the provider reports: nothing at all for an event of no interest to us.
+
+        Its signature or secret is checked first, over the raw bytes; `CallbackRefused` when it is
+        missing, wrong or stale. Whatever else the callback holds never raises.
+        """
+        raise CallbackRefused("This provider reports nothing by callback.")
 
     @abstractmethod
     def close(self) -> None:
@@ -96,20 +130,21 @@ class Provider(ABC):
             raise InvalidRequest(f"These {self.label} settings are not valid.", issues)
         return values
 
-    def connect(self, credentials: Mapping[str, str], clock: Clock = utc_now) -> Adapter:
+    def connect(self, credentials: Mapping[str, str], clock: Clock, http: HttpClient) -> Adapter:
         """An adapter for these credentials; nothing is sent over the network yet.
 
-        Raises `AccountBroken` if the credentials do not pass `validate`.
+        `http` is the only way out by HTTP; whoever made it closes it. Raises `AccountBroken` if
+        the credentials do not pass `validate`.
         """
         try:
             values = self.validate(credentials)
         except InvalidRequest as error:
             reasons = " ".join(issue.message for issue in error.issues)
             raise AccountBroken(readable(f"{error.message} {reasons}")) from error
-        return self.make_adapter(values, clock)
+        return self.make_adapter(values, clock, http)
 
     @abstractmethod
-    def make_adapter(self, values: Mapping[str, str], clock: Clock) -> Adapter:
+    def make_adapter(self, values: Mapping[str, str], clock: Clock, http: HttpClient) -> Adapter:
         """An adapter for `values`, which came out of `validate`."""
 
     def further_issues(
@@ -132,24 +167,34 @@ def readable(text: str, secrets: Iterable[str] = ()) -> str:
     return line if len(line) <= ERROR_TEXT_LIMIT else line[: ERROR_TEXT_LIMIT - 1] + "…"
 
 
+def find_text(value: object) -> str | None:
+    """A provider's id or word, fit to store; None when it is empty or no text or whole number."""
+    is_text = isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+    return readable(str(value)) or None if is_text else None
+
+
 def _value(field: Field, credentials: Mapping[str, str]) -> str:
     given = credentials.get(field.name, "")
     return (given if field.is_secret else given.strip()) or field.default
 
 
 def _field_issues(fields: Iterable[Field], values: Mapping[str, str]) -> Iterator[Issue]:
-    for field in fields:
-        value = values[field.name]
+    for declared in fields:
+        value = values[declared.name]
         if not value:
-            if field.is_required:
-                yield Issue("required", (field.name,), f"{field.label} is required.")
-        elif problem := _problem(field, value):
-            yield Issue("invalid", (field.name,), f"{field.label} {problem}.")
+            if declared.is_required:
+                yield Issue("required", (declared.name,), f"{declared.label} is required.")
+        elif problem := _problem(declared, value):
+            yield Issue("invalid", (declared.name,), f"{declared.label} {problem}.")
 
 
 def _problem(field: Field, value: str) -> str | None:
+    if field.type is FieldType.FILE:
+        return _problem_of_file(value)
     if not value.isprintable():
         return "must not hold control characters or line breaks"
+    if field.type is FieldType.URL:
+        return _problem_of_url(value)
     if field.type is FieldType.CHOICE and value not in field.choices:
         return f"must be one of: {', '.join(field.choices)}"
     if field.type is FieldType.NUMBER and not _is_within(value, field.maximum):
@@ -160,3 +205,19 @@ def _problem(field: Field, value: str) -> str | None:
 def _is_within(value: str, maximum: int) -> bool:
     is_number = value.isascii() and value.isdigit() and len(value) <= len(str(maximum))
     return is_number and 1 <= int(value) <= maximum
+
+
+def _problem_of_file(value: str) -> str | None:
+    is_text = all(c.isprintable() or c in "\t\r\n" for c in value)
+    return None if is_text else "must be the text of a file, without control characters"
+
+
+def _problem_of_url(value: str) -> str | None:
+    # Whether it may be called is decided with every call: names change where they lead.
+    try:
+        check_url(value)
+    except DestinationRefused:
+        return "must be a web address such as https://api.acme.example"
+    if "?" in value or "#" in value:
+        return "must not hold a query or a fragment"
+    return None

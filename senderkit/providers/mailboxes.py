@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from senderkit.errors import Refused
+from senderkit.errors import Issue, Refused
 
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LOCAL_PART: Final = re.compile(r'[^\s<>()\[\],;:\\"@]{1,64}')
@@ -56,6 +57,19 @@ def parse_mailbox(text: str) -> Mailbox:
     if not _LOCAL_PART.fullmatch(local_part) or not _DOMAIN.fullmatch(domain):
         raise Refused("An address of this message is not a valid email address.")
     return Mailbox(_unquoted(name.strip()), local_part, domain)
+
+
+def sender_issues(name: str, label: str, text: str) -> Iterator[Issue]:
+    """What is wrong with the sender that a person entered in the field `name`."""
+    try:
+        sender = parse_mailbox(text)
+    except Refused:
+        message = f"{label} must be an address, bare or as Name <address>."
+        yield Issue("invalid", (name,), message)
+        return
+    if not sender.local_part.isascii():
+        message = f"{label} must not have other than ASCII characters before the @."
+        yield Issue("invalid", (name,), message)
 
 
 def refuse_unsafe(value: str, subject: str) -> None:

@@ -11,9 +11,10 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
-from senderkit.errors import DeliveryError, InvalidRequest, Issue, SettingsError
+from senderkit.errors import InvalidRequest, Issue, SettingsError
+from senderkit.http_client import HttpClient
 from senderkit.providers.base import Adapter, Capability, Field, FieldType, Provider
-from senderkit.providers.mailboxes import parse_mailbox
+from senderkit.providers.mailboxes import sender_issues
 from senderkit.providers.mime import build_email
 from senderkit.providers.smtp_pool import Pool
 from senderkit.providers.smtp_replies import ConnectionClosed
@@ -110,7 +111,7 @@ class SmtpProvider(Provider):
         ),
     )
 
-    def make_adapter(self, values: Mapping[str, str], clock: Clock) -> Adapter:
+    def make_adapter(self, values: Mapping[str, str], clock: Clock, http: HttpClient) -> Adapter:
         server = mail_server(values)
         return SmtpAdapter(server, values["from"], clock, Pool(lambda: Session(server)))
 
@@ -120,7 +121,7 @@ class SmtpProvider(Provider):
         if "host" not in bad_fields and not _is_host(values["host"]):
             yield Issue("invalid", ("host",), "Host must be a host name or an IP address.")
         if "from" not in bad_fields:
-            yield from _sender_issues(values["from"])
+            yield from sender_issues("from", "Sender", values["from"])
         if bool(values["username"]) != bool(values["password"]):
             missing = "password" if values["username"] else "username"
             message = "User name and password belong together: give both or neither."
@@ -145,18 +146,6 @@ def _tls_context(verify: str) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _sender_issues(text: str) -> Iterator[Issue]:
-    try:
-        sender = parse_mailbox(text)
-    except DeliveryError:
-        message = "Sender must be an address, bare or as Name <address>."
-        yield Issue("invalid", ("from",), message)
-        return
-    if not sender.local_part.isascii():
-        message = "Sender must not have other than ASCII characters before the @."
-        yield Issue("invalid", ("from",), message)
 
 
 def _is_host(text: str) -> bool:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from senderkit.crypto import Vault
 from senderkit.domain import Channel, Clock, new_uuid
 from senderkit.errors import AccountBroken, SealBroken, SettingsError
+from senderkit.http_client import HttpClient
 from senderkit.models import Connection, Template
 from senderkit.providers import PROVIDERS, get_provider
 from senderkit.providers.base import Adapter
@@ -46,9 +47,17 @@ class Route:
 class Connections:
     """Finds routes and keeps their adapters. Safe to share between threads."""
 
-    def __init__(self, vault: Vault, clock: Clock, smtp_url: str | None, mail_from: str | None):
+    def __init__(
+        self,
+        vault: Vault,
+        clock: Clock,
+        smtp_url: str | None,
+        mail_from: str | None,
+        http: HttpClient,
+    ) -> None:
         self._vault = vault
         self._clock = clock
+        self._http = http
         self._environment = _environment_route(smtp_url, mail_from)
         self._adapters: dict[str, tuple[str, Adapter]] = {}
         self._lock = threading.Lock()
@@ -86,7 +95,9 @@ class Connections:
             version, adapter = self._adapters.get(route.connection_id, ("", None))
             if adapter is not None and version == route.version:
                 return adapter
-            made = get_provider(route.provider).connect(self._fields(route), self._clock)
+            made = get_provider(route.provider).connect(
+                self._fields(route), self._clock, self._http
+            )
             self._adapters[route.connection_id] = (route.version, made)
         if adapter is not None:
             adapter.close()

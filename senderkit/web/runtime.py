@@ -13,6 +13,7 @@ from senderkit.crypto import Signer, Vault, new_secret
 from senderkit.database import read_only
 from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
+from senderkit.http_client import HttpClient
 from senderkit.services.api_keys import UsageRecorder
 from senderkit.services.connections import Connections
 from senderkit.services.key_limits import KeyLimits
@@ -39,6 +40,7 @@ class Runtime:
     clock: Clock
     engine: Engine
     reader: Engine
+    http: HttpClient
     connections: Connections
     compiled: CompiledVersions
     writer: AcceptanceWriter
@@ -61,6 +63,7 @@ class Runtime:
         self.writer.close()
         self.dispatcher.close()
         self.usage.close()
+        self.http.close()
         self.engine.dispose()
 
 
@@ -68,7 +71,8 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     """Wire the parts on an engine; no thread runs yet."""
     reader = read_only(engine)
     vault = Vault(settings.encryption_keys)
-    connections = Connections(vault, clock, settings.smtp_url, settings.mail_from)
+    http = HttpClient(allow_private_addresses=settings.allow_private_addresses)
+    connections = Connections(vault, clock, settings.smtp_url, settings.mail_from, http)
     compiled = CompiledVersions(reader)
     signer = Signer(settings.secret_key, _UNSUBSCRIBE_SALT)
     preparing = Preparing(
@@ -81,6 +85,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         clock=clock,
         engine=engine,
         reader=reader,
+        http=http,
         connections=connections,
         compiled=compiled,
         writer=writer,

@@ -8,7 +8,6 @@ import pytest
 
 from senderkit.http_client import HttpClient, Timeouts
 from tests.fakes_http import FakeProvider
-from tests.hostile import Canary
 
 MakeClient = Callable[..., HttpClient]
 
@@ -38,9 +37,3 @@ def client(make_client: MakeClient) -> HttpClient:
 def provider() -> Iterator[FakeProvider]:
     with FakeProvider() as provider:
         yield provider
-
-
-@pytest.fixture(scope="session")
-def canary() -> Iterator[Canary]:
-    with Canary() as canary:
-        yield canary

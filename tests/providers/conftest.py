@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from senderkit.domain import Channel, EmailBody, Mode, Outgoing
+from senderkit.domain import Channel, Outgoing
+from senderkit.http_client import HttpClient
 from senderkit.providers import get_provider
 from senderkit.providers.base import Adapter
 from senderkit.providers.smtp import SmtpAdapter, SmtpProvider, mail_server
 from senderkit.providers.smtp_pool import Pool
 from senderkit.providers.smtp_sessions import MailServer
 from tests.fakes import FakeSmtp
+from tests.providers import samples
 
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -25,18 +27,19 @@ Connect = Callable[..., Adapter]
 
 
 @pytest.fixture
+def http() -> Iterator[HttpClient]:
+    """A client that may call this machine."""
+    client = HttpClient(allow_private_addresses=True)
+    yield client
+    client.close()
+
+
+@pytest.fixture
 def make_email() -> MakeEmail:
     """Makes an `Outgoing` for an email; keywords replace its parts."""
 
     def make(**changes: Any) -> Outgoing:
-        parts: dict[str, Any] = {
-            "mode": Mode.LIVE,
-            "message_id": "msg_01hzy8w1c2d3e4f5g6h7j8k9mn",
-            "channel": Channel.EMAIL,
-            "recipient": "ada@example.com",
-            "body": EmailBody(subject="Hello", html="<p>Hello</p>", text="Hello"),
-        }
-        return Outgoing(**(parts | changes))
+        return samples.outgoing(**({"channel": Channel.EMAIL} | changes))
 
     return make
 
@@ -49,12 +52,13 @@ def start_smtp() -> Iterator[StartSmtp]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Connect]:
+def connect(http: HttpClient) -> Iterator[Connect]:
     """Makes adapters for a fake mail server, without TLS unless told otherwise."""
     with ExitStack() as adapters:
 
         def make(server: FakeSmtp, **fields: str) -> Adapter:
-            adapter = get_provider("smtp").connect(plain_fields(server) | fields, lambda: NOON)
+            given = plain_fields(server) | fields
+            adapter = get_provider("smtp").connect(given, lambda: NOON, http)
             adapters.callback(adapter.close)
             return adapter
 

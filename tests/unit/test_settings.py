@@ -68,6 +68,7 @@ GOOD: Final[dict[str, list[tuple[str, str, Any]]]] = {
     "TRUSTED_PROXIES": [("2", "trusted_proxies", 2)],
     "WORKERS": [("1", "workers", 1), ("512", "workers", 512)],
     "DISPATCHER": [("off", "dispatcher", False), ("Yes", "dispatcher", True)],
+    "ALLOW_PRIVATE_ADDRESSES": [("1", "allow_private_addresses", True)],
     "LOG_LEVEL": [("DEBUG", "log_level", "debug"), ("error", "log_level", "error")],
     "DEBUG": [("on", "debug", True), ("0", "debug", False)],
 }
@@ -128,6 +129,7 @@ BAD: Final[dict[str, list[str]]] = {
     "TRUSTED_PROXIES": ["-1", "11", "on"],
     "WORKERS": ["0", "513"],
     "DISPATCHER": ["maybe", "2"],
+    "ALLOW_PRIVATE_ADDRESSES": ["maybe", "2"],
     "LOG_LEVEL": ["verbose", "20"],
     "DEBUG": ["maybe"],
 }
@@ -198,6 +200,7 @@ DEFAULTS: Final = {
     "trusted_proxies": 0,
     "workers": 32,
     "dispatcher": True,
+    "allow_private_addresses": False,
     "log_level": "info",
     "debug": False,
 }
