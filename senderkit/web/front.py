@@ -197,7 +197,8 @@ def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
     return status, headers, content
 
 
-async def _serve(app: Flask, host: str, port: int, threads: int) -> None:
+async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
+    """Serve any Flask application until SIGTERM or SIGINT."""
     front = Front(app, threads)
     server = Server(
         front,
@@ -222,6 +223,6 @@ def serve(app: Flask, *, host: str, port: int) -> None:
     at_hand = runtime_of(app)
     at_hand.start()
     try:
-        asyncio.run(_serve(app, host, port, at_hand.settings.threads))
+        asyncio.run(serve_flask(app, host, port, at_hand.settings.threads))
     finally:
         at_hand.close()
