@@ -28,6 +28,9 @@ from senderkit.web.runtime import runtime_of
 
 _log = structlog.get_logger(__name__)
 
+_MOST_CONNECTIONS: Final = 8192
+"""Open at the same time, idle ones included; granian would close every one beyond 128."""
+_BACKLOG: Final = 1024
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Job = Callable[[], Any]
@@ -207,6 +210,8 @@ async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_MOST_CONNECTIONS,
         log_enabled=False,
     )
     loop = asyncio.get_running_loop()
