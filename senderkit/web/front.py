@@ -28,6 +28,9 @@ from senderkit.web.runtime import runtime_of
 
 _log = structlog.get_logger(__name__)
 
+_MOST_CONNECTIONS: Final = 8192
+"""Open at the same time, idle ones included; granian would close every one beyond 128."""
+_BACKLOG: Final = 1024
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Job = Callable[[], Any]
@@ -197,7 +200,8 @@ def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
     return status, headers, content
 
 
-async def _serve(app: Flask, host: str, port: int, threads: int) -> None:
+async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
+    """Serve any Flask application until SIGTERM or SIGINT."""
     front = Front(app, threads)
     server = Server(
         front,
@@ -206,6 +210,8 @@ async def _serve(app: Flask, host: str, port: int, threads: int) -> None:
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_MOST_CONNECTIONS,
         log_enabled=False,
     )
     loop = asyncio.get_running_loop()
@@ -222,6 +228,6 @@ def serve(app: Flask, *, host: str, port: int) -> None:
     at_hand = runtime_of(app)
     at_hand.start()
     try:
-        asyncio.run(_serve(app, host, port, at_hand.settings.threads))
+        asyncio.run(serve_flask(app, host, port, at_hand.settings.threads))
     finally:
         at_hand.close()
