@@ -1,4 +1,4 @@
-"""A browser without JavaScript on a real socket: cookies, redirects, forms with CSRF tokens."""
+"""A browser without JavaScript on a real socket: cookies, redirects and forms."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Furnished:
 
 def furnish(house: House) -> Furnished:
     """Fill a house: a message, a template with a published version, a key."""
-    house.template("welcome")
+    house.template()
     message_id = house.api().send()
     key_id = house.rows("SELECT public_id FROM api_keys")[0][0]
     values = {

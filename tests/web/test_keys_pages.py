@@ -109,8 +109,8 @@ def test_sending_the_form_again_says_so_and_makes_nothing(house: House) -> None:
     nonce = nonce_of(pages)
     token = token_in(create(pages, nonce))
     before = stored(house)["api_keys"]
-    changed: list[dict[str, Any]] = [{}, {"name": "Another name"}, {"scopes": []}]
-    for changes in changed:
+    repeats: list[dict[str, Any]] = [{}, {"name": "Another name"}, {"scopes": []}]
+    for changes in repeats:
         again = create(pages, nonce, **changes)
         assert again.status_code == 200
         assert "This form was already sent: it made the test key “Shop”" in again.text

@@ -35,8 +35,8 @@ def test_a_stranger_sees_nothing_but_the_public_pages(house: House) -> None:
 
 def _leads_to_login(pages: Pages, method: str, path: str) -> bool:
     pages.get("/login")
-    form = {} if method == "GET" else {"a": "b"}
-    answer = pages.client.open(path, method=method, buffered=True, data=form)
+    form = None if method == "GET" else {"a": "b"}
+    answer = pages.client.open(path, method=method, data=form, buffered=True)
     return answer.status_code == 302 and str(answer.location).startswith("/login")
 
 

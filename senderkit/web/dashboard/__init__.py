@@ -23,7 +23,8 @@ from senderkit.web.runtime import runtime_of
 def add_dashboard(app: Flask) -> None:
     """Register every page, the frame around them and what guards them."""
     add_frame(app)
-    login_manager.init_app(app)
+    # Without a context processor: it would ask the database for every page, errors included.
+    login_manager.init_app(app, add_context_processor=False)
     for area in (access, overview, messages, templates, keys, unsubscribe):
         app.register_blueprint(area.pages)
     if runtime_of(app).settings.debug:
