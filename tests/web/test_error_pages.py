@@ -45,7 +45,7 @@ def words_in(pages: Pages, path: str, status: int, **more: Any) -> str:
 
 def test_a_page_that_is_nowhere_is_told_in_the_frame(house: House) -> None:
     owner = house.owner()
-    for path in ("/nowhere", "/keys/", "/keys/nowhere/at/all", "/static/nowhere.css", "//keys"):
+    for path in ("/nowhere", "/keys/nowhere/at/all", "/static/nowhere.css"):
         assert FRAME in words_in(owner, path, 404)
 
 
@@ -78,7 +78,7 @@ def test_a_crash_is_told_in_the_frame_and_logged_with_the_id(
     path = raising(house, error)
     page = words_in(house.owner(), path, 500, headers={"X-Request-Id": "req-of-the-crash"})
     assert FRAME in page
-    logged = capfd.readouterr().err + capfd.readouterr().out
+    logged = "".join(capfd.readouterr())
     assert "request_crashed" in logged
     assert "req-of-the-crash" in logged
 

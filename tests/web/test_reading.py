@@ -44,8 +44,10 @@ def test_every_page_is_open_to_the_owner(house: House) -> None:
     owner = house.owner()
     for route in furnish(house).routes():
         if route.method == "GET" and not route.is_api:
-            allowed = {200} | ({302, 404} if route.endpoint in PUBLIC else set())
-            assert owner.get(route.path, buffered=True).status_code in allowed, route
+            answer = owner.get(route.path, buffered=True)
+            allowed = {200, 302} | ({404} if route.endpoint in PUBLIC else set())
+            assert answer.status_code in allowed, route
+            assert answer.location not in {"/login", "/setup"}, route
 
 
 def test_a_path_with_a_nul_is_nowhere(house: House) -> None:
