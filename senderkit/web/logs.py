@@ -23,7 +23,9 @@ def configure_logging(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if is_terminal:
-        processors.append(structlog.dev.ConsoleRenderer())
+        # A prettier traceback would show the values of variables: keys, recipients, passwords.
+        plain = structlog.dev.plain_traceback
+        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=plain))
     else:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
