@@ -185,21 +185,27 @@ def seed_keys(
         known = select(ApiKey.id).where(ApiKey.token_hash == seed.token_hash)
         if session.scalars(known).one_or_none() is not None:
             continue
-        session.add(
-            ApiKey(
-                public_id=new_public_id("key", now),
-                workspace_id=workspace_id,
-                name=seed.name,
-                livemode=seed.mode.livemode,
-                token_hash=seed.token_hash,
-                prefix=keys.prefix_of(seed.mode),
-                last_four=seed.last_four,
-                scopes=_stored_scopes(seed.scopes),
-                created_at=now,
-                use_count=0,
-            )
-        )
+        try:
+            with session.begin_nested():
+                session.add(_seeded(seed, workspace_id, now))
+        except IntegrityError:
+            continue  # another process was faster
     session.commit()
+
+
+def _seeded(seed: SeedKey, workspace_id: int, now: datetime) -> ApiKey:
+    return ApiKey(
+        public_id=new_public_id("key", now),
+        workspace_id=workspace_id,
+        name=seed.name,
+        livemode=seed.mode.livemode,
+        token_hash=seed.token_hash,
+        prefix=keys.prefix_of(seed.mode),
+        last_four=seed.last_four,
+        scopes=_stored_scopes(seed.scopes),
+        created_at=now,
+        use_count=0,
+    )
 
 
 @dataclass(slots=True)
