@@ -245,6 +245,23 @@ def test_no_refusal_repeats_a_path_a_query_or_a_password(guarded: HttpClient) ->
         assert "password@" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "http://[::1%25lo]/",
+            "http://[::1%lo]/",
+            "http://user@127.0.0.1/",
+            "http://127.0.0.1:0/",
+        ),
+        *("ftp://127.0.0.1/", "http://a_b%2f.example/", "http://", "http:///x", "http://a..b/"),
+    ],
+)
+def test_what_is_no_usable_address_is_refused_even_there(url: str, client: HttpClient) -> None:
+    with pytest.raises(DestinationRefused):
+        client.send(Request("GET", url))
+
+
 def test_a_private_address_may_be_called_over_plain_http_where_the_operator_says_so(
     client: HttpClient, provider: FakeProvider
 ) -> None:
