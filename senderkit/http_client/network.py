@@ -25,6 +25,9 @@ from senderkit.errors import DestinationRefused, Unavailable
 from senderkit.http_client.addresses import IPAddress, check_address
 
 _MOST_EARLY_BYTES: Final = 65_536
+_NOBODYS_ADDRESS: Final = "240.0.0.1"
+"""Reserved: whoever may bind to it may bind to any, where the system is set up for that."""
+
 _OWN_ADDRESS: Final = "{} is not called: it leads back to this machine."
 
 
@@ -112,7 +115,7 @@ class Dialer(httpcore2.NetworkBackend):
         if not self._allow_private:
             for target in targets:
                 check_address(host, target.address)
-                if _is_own(target):
+                if is_own(target):
                     raise DestinationRefused(_OWN_ADDRESS.format(host))
         self.line = Line(self._connect(host, targets, deadline), self, host)
         return self.line
@@ -233,14 +236,27 @@ def _positive(seconds: float) -> float:
     return max(seconds, 0.001)
 
 
-def _is_own(target: Target) -> bool:
-    """Whether this machine has that address: then it would call it from the very same one.
+def is_own(target: Target) -> bool:
+    """Whether this machine itself has that address. Nothing is sent to find out."""
+    address = str(target.sockaddr[0])
+    if _source_of_calls_to(target) == address:
+        return True
+    # One of several IPv4 addresses on a network is called from the first of them.
+    may_have_it = target.family is socket.AF_INET and _may_bind(address)
+    return may_have_it and not _may_bind(_NOBODYS_ADDRESS)
 
-    Connecting a datagram socket only chooses a route; nothing is sent.
-    """
+
+def _source_of_calls_to(target: Target) -> str | None:
     with socket.socket(target.family, socket.SOCK_DGRAM) as probe, suppress(OSError):
-        probe.connect(target.sockaddr)
-        return bool(probe.getsockname()[0] == target.sockaddr[0])
+        probe.connect(target.sockaddr)  # of a datagram socket: chooses a route, sends nothing
+        return str(probe.getsockname()[0])
+    return None
+
+
+def _may_bind(address: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.bind((address, 0))
+        return True
     return False
 
 

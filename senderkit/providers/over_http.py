@@ -120,7 +120,11 @@ class HttpAdapter(Adapter):
 
     def _url(self, path: str) -> str:
         """An address below the connection's base URL; `path` begins with a slash."""
-        return self._credentials["base_url"].rstrip("/") + path
+        return self._base_url().rstrip("/") + path
+
+    def _base_url(self) -> str:
+        """The field of that name; a provider with regions knows one where it was left empty."""
+        return self._credentials["base_url"]
 
     def _error_by_status(self, reply: Reply, said: str = "") -> DeliveryError:
         """The error that a reply means by its HTTP status alone."""

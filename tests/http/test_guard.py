@@ -12,7 +12,7 @@ import pytest
 from senderkit.errors import DestinationRefused, Unavailable
 from senderkit.http_client import HttpClient, Request, Timeouts
 from senderkit.http_client.addresses import find_reason_against
-from senderkit.http_client.network import Target, resolve
+from senderkit.http_client.network import Target, is_own, resolve
 from tests.fakes import Authority
 from tests.fakes_http import Answer, FakeProvider
 from tests.hostile import (
@@ -71,17 +71,23 @@ def test_the_system_itself_reads_local_names_and_the_guard_hears_it(
     assert canary.heard() == 0
 
 
-@pytest.mark.parametrize("address", own_addresses())
+@pytest.mark.parametrize("address", [*own_addresses(), "127.0.0.2", "::1"])
 def test_a_public_address_of_this_machine_itself_is_refused(
-    address: str, monkeypatch: pytest.MonkeyPatch, guarded: HttpClient, canary: Canary
+    address: str, monkeypatch: pytest.MonkeyPatch, make_client: MakeClient, canary: Canary
 ) -> None:
-    # As if the address of this machine, whatever it is, stood in no special range.
+    # As if this address, whatever it is, stood in no special range.
     monkeypatch.setattr("senderkit.http_client.network.check_address", lambda host, address: None)
-    shown = f"[{address}]" if ":" in address else address
-    monkeypatch.setattr("senderkit.http_client.addresses.find_reason_against", lambda address: None)
+    client = make_client(
+        allow_private_addresses=False, resolver=lambda host, port: [target(address, port)]
+    )
     with pytest.raises(DestinationRefused, match="this machine"):
-        guarded.send(Request("GET", f"https://{shown}:{canary.port}/"))
+        client.send(Request("GET", f"https://own.example:{canary.port}/"))
     assert canary.heard() == 0
+
+
+@pytest.mark.parametrize("address", [PUBLIC, "8.8.8.8", "2606:4700::1111"])
+def test_an_address_of_somebody_else_is_not_our_own(address: str) -> None:
+    assert not is_own(target(address, 443))
 
 
 # -- names that change their answer ---------------------------------------------------------------
@@ -237,6 +243,23 @@ def test_no_refusal_repeats_a_path_a_query_or_a_password(guarded: HttpClient) ->
             guarded.send(Request("GET", secret))
         assert "s3cr3t" not in str(raised.value)
         assert "password@" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "http://[::1%25lo]/",
+            "http://[::1%lo]/",
+            "http://user@127.0.0.1/",
+            "http://127.0.0.1:0/",
+        ),
+        *("ftp://127.0.0.1/", "http://a_b%2f.example/", "http://", "http:///x", "http://a..b/"),
+    ],
+)
+def test_what_is_no_usable_address_is_refused_even_there(url: str, client: HttpClient) -> None:
+    with pytest.raises(DestinationRefused):
+        client.send(Request("GET", url))
 
 
 def test_a_private_address_may_be_called_over_plain_http_where_the_operator_says_so(

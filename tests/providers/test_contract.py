@@ -48,8 +48,8 @@ def adapter(name: str, bench: Bench, http: HttpClient) -> Iterator[Adapter]:
 
 
 @pytest.fixture
-def outgoing(name: str) -> Outgoing:
-    return samples.outgoing(get_provider(name).channel)
+def outgoing(name: str, bench: Bench) -> Outgoing:
+    return bench.message(get_provider(name).channel)
 
 
 def test_every_registered_provider_has_a_bench() -> None:

@@ -9,19 +9,29 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from senderkit.domain import ProviderEvent
+from senderkit.domain import Channel, Outgoing, ProviderEvent
 from senderkit.errors import DeliveryError, OutcomeUnknown
 from senderkit.providers.base import Callback
 from tests.fakes import free_port
 from tests.fakes_http import Answer, FakeProvider, Recorded, Reply, Trouble
+from tests.providers import samples
 
 SECRET = "correct-horse-battery"
 
 
 class Bench(ABC):
-    """A provider's account on a fake server. `credentials` are right for it."""
+    """A provider's account on a fake server. `credentials` are right for it.
+
+    `recipient` is one that the provider takes, where the samples have another kind.
+    """
 
     credentials: dict[str, str]
+    recipient: ClassVar[str | None] = None
+
+    def message(self, channel: Channel, **changes: Any) -> Outgoing:
+        """A message of this channel for such a recipient; keywords replace its parts."""
+        own = {"recipient": self.recipient} if self.recipient else {}
+        return samples.outgoing(channel, **(own | changes))
 
     @abstractmethod
     def running(self) -> AbstractContextManager[object]:
@@ -99,6 +109,10 @@ class HttpBench(Bench):
     def other_routes(self) -> Mapping[str, Answer]:
         """What else the provider answers, such as the calls of a check."""
         return {}
+
+    def aimed_at(self, url: str, channel: Channel) -> tuple[dict[str, str], Outgoing]:
+        """Credentials and a message that would have the provider called at this address."""
+        return self.credentials | {"base_url": url}, self.message(channel)
 
     def authentic(self, body: bytes) -> Callback:
         """A callback with this body that proves where it comes from."""
