@@ -8,19 +8,21 @@ house knows `AcceptanceWriter.accept` and nothing of how it is done.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Engine, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from senderkit.changes import take_numbers
 from senderkit.commands import MetadataRow
+from senderkit.database import is_cut_off, is_outage
 from senderkit.domain import Attachment, Clock, JsonObject, MessageStatus, TimelineEvent
 from senderkit.errors import ServiceUnavailable
 from senderkit.models import (
@@ -39,12 +41,16 @@ _MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
 _MAX_WAITING: Final = 4096
 _MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
 _WAIT_SECONDS: Final = 20
+_SORTING_OUT_SECONDS: Final = 5
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """One send, checked and resolved, in plain values. `size_bytes` is the request body's size."""
+    """One send, checked and resolved, in plain values. `size_bytes` is the request body's size.
+
+    `connection_id` is the connection that a live one would go through now.
+    """
 
     public_id: str
     uuid: str
@@ -57,6 +63,7 @@ class Acceptance:
     metadata: JsonObject
     metadata_rows: tuple[MetadataRow, ...]
     request: JsonObject
+    connection_id: str | None = None
     api_key_id: int | None = None
     template_slug: str | None = None
     template_version: int | None = None
@@ -94,6 +101,7 @@ class _Waiting:
     done: threading.Event = field(default_factory=threading.Event)
     answer: Accepted | None = None
     fault: Exception | None = None
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +134,20 @@ class AcceptanceWriter:
     def accept(self, acceptance: Acceptance) -> Accepted:
         """Store one send durably and answer after its commit.
 
-        Raises `ServiceUnavailable` when the database does not take it, the queue is full, or the
-        wait ran out; in the last case the send may yet be stored.
+        Raises `ServiceUnavailable` when the database cannot be used, the queue is full, or the wait
+        ran out; the send may be stored after all when its transaction had begun by then. Any
+        other fault of storing it is raised as it is.
         """
         waiting = _Waiting(acceptance)
         self._enqueue(waiting)
         if not waiting.done.wait(_WAIT_SECONDS):
+            waiting.is_given_up = True
             raise ServiceUnavailable
-        if waiting.answer is None:
+        if waiting.answer is not None:
+            return waiting.answer
+        if waiting.fault is None or is_outage(waiting.fault):
             raise ServiceUnavailable from waiting.fault
-        return waiting.answer
+        raise waiting.fault
 
     def close(self) -> None:
         """Take nothing more, commit what waits, end the thread."""
@@ -167,57 +179,78 @@ class AcceptanceWriter:
             self._on_commit()
 
     def _next_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+        """What is to be committed next; empty once closed and drained."""
+        while True:
+            with self._changed:
+                while not self._waiting and not self._is_closed:
+                    self._changed.wait()
+                taken = self._take()
+            batch = [waiting for waiting in taken if not waiting.is_given_up]
+            if batch or not taken:
+                return batch
+
+    def _take(self) -> list[_Waiting]:
+        taken: list[_Waiting] = []
         size = 0
-        with self._changed:
-            while not self._waiting and not self._is_closed:
-                self._changed.wait()
-            while self._waiting and len(batch) < _MAX_BATCH and size < _MAX_BATCH_BYTES:
-                batch.append(self._waiting.popleft())
-                size += batch[-1].acceptance.size_bytes
-            self._waiting_bytes -= size
-        return batch
+        while self._waiting and len(taken) < _MAX_BATCH and size < _MAX_BATCH_BYTES:
+            taken.append(self._waiting.popleft())
+            size += taken[-1].acceptance.size_bytes
+        self._waiting_bytes -= size
+        return taken
 
     def _commit(self, batch: Sequence[_Waiting]) -> None:
+        """Store a batch. Whatever goes wrong, this thread goes on and everybody is answered."""
+        began = time.monotonic()
+        error = self._find_fault(batch)
+        if error is None:
+            return
+        if len(batch) > 1 and not is_cut_off(error):
+            patience = _SORTING_OUT_SECONDS - (time.monotonic() - began)
+            self._commit_one_by_one(batch, patience)
+        failed = [waiting for waiting in batch if waiting.answer is None]
+        for waiting in failed:
+            waiting.fault = error if waiting.fault is None else waiting.fault
+        _log_failure(failed)
+
+    def _commit_one_by_one(self, batch: Sequence[_Waiting], patience: float) -> None:
+        """The batch failed as a whole: find the bad row by giving each its own transaction.
+
+        A database that takes long to say no, `patience` seconds in all, is not asked any more.
+        """
+        for waiting in batch:
+            if patience <= 0:
+                return
+            began = time.monotonic()
+            waiting.fault = self._find_fault([waiting])
+            if waiting.fault is not None:
+                patience -= time.monotonic() - began
+
+    def _find_fault(self, batch: Sequence[_Waiting]) -> Exception | None:
+        """Store and answer a batch, or return why it cannot be stored."""
         try:
-            self._store(batch)
-        except DatabaseError as error:
-            if len(batch) == 1 or error.connection_invalidated:
-                self._fail(batch, error)
-            else:
-                self._commit_one_by_one(batch)
-        except (SQLAlchemyError, OSError, ValueError) as error:
-            self._fail(batch, error)
+            earlier = self._store(batch)
+        except Exception as error:  # noqa: BLE001 - raised again in each request's thread
+            return error
+        self._answer(batch, earlier)
+        return None
 
-    def _commit_one_by_one(self, batch: Sequence[_Waiting]) -> None:
-        """The batch failed as a whole: find the bad row by giving each its own transaction."""
-        for waiting in batch:
-            try:
-                self._store([waiting])
-            except (SQLAlchemyError, OSError, ValueError) as error:
-                self._fail([waiting], error)
-
-    def _fail(self, batch: Iterable[_Waiting], error: Exception) -> None:
-        _log.error("acceptance_failed", error=type(error).__name__)
-        for waiting in batch:
-            waiting.fault = error
-
-    def _store(self, batch: Sequence[_Waiting]) -> None:
+    def _store(self, batch: Sequence[_Waiting]) -> dict[str, _Earlier]:
+        """One transaction. What stands behind keys that were taken, by the public id that lost."""
         with self._engine.begin() as connection:
             numbers = take_numbers(connection, len(batch))
-            created_at = self._next_created_at(len(batch))
+            now = self._clock()
+            created_at = self._next_created_at(now, len(batch))
             earlier = _claim_keys(connection, batch, numbers, created_at)
             fresh = [
-                (number, created_at + place * _MICROSECOND, waiting.acceptance)
+                _Fresh(number, created_at + place * _MICROSECOND, now, waiting.acceptance)
                 for place, (number, waiting) in enumerate(zip(numbers, batch, strict=True))
                 if waiting.acceptance.public_id not in earlier
             ]
             _insert_messages(connection, fresh)
-        self._answer(batch, earlier)
+        return earlier
 
-    def _next_created_at(self, count: int) -> datetime:
+    def _next_created_at(self, now: datetime, count: int) -> datetime:
         """The clock, but never at or before a moment this writer gave away already."""
-        now = self._clock()
         if self._last_created_at is not None:
             now = max(now, self._last_created_at + _MICROSECOND)
         self._last_created_at = now + count * _MICROSECOND
@@ -250,6 +283,15 @@ class AcceptanceWriter:
             _log.error("duplicate_not_noted", error=type(error).__name__)
 
 
+def _log_failure(failed: Sequence[_Waiting]) -> None:
+    """One line for all, with a trace when the database is not to blame."""
+    fault = next((waiting.fault for waiting in failed), None)
+    if fault is not None:
+        trace = None if is_outage(fault) else fault
+        name = type(fault).__name__
+        _log.error("acceptance_failed", sends=len(failed), error=name, exc_info=trace)
+
+
 def _note_duplicates(connection: Connection, message_ids: Iterable[int], now: datetime) -> None:
     noted = sorted(set(message_ids))
     locked = select(Message.id).where(Message.id.in_(noted)).order_by(Message.id).with_for_update()
@@ -265,7 +307,7 @@ def _note_duplicates(connection: Connection, message_ids: Iterable[int], now: da
             "event": TimelineEvent.DUPLICATE.value,
             "detail": {"reason": "A repeated Idempotency-Key came with a different body."},
         }
-        connection.execute(insert(TimelineEntry), [entry])
+        connection.execute(_ADD_ENTRY, [entry])
 
 
 def find_earlier(
@@ -277,6 +319,27 @@ def find_earlier(
         return None
     first = next(iter(found.values()))
     return first.answer(), first.message_id, first.body_hash
+
+
+# The statements are made once: making them costs more than running them.
+_CLAIM_KEY: Final = {
+    name: dialect.insert(IdempotencyKey)
+    .on_conflict_do_nothing()
+    .returning(IdempotencyKey.public_id)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+_KEY_COLUMNS: Final = (
+    IdempotencyKey.workspace_id,
+    IdempotencyKey.livemode,
+    IdempotencyKey.key_hash,
+)
+_FIND_KEYS: Final = select(
+    *_KEY_COLUMNS,
+    IdempotencyKey.message_id,
+    IdempotencyKey.public_id,
+    IdempotencyKey.answered_status,
+    IdempotencyKey.body_hash,
+).where(tuple_(*_KEY_COLUMNS).in_(bindparam("keys", expanding=True)))
 
 
 def _claim_keys(
@@ -293,10 +356,7 @@ def _claim_keys(
     ]
     if not rows:
         return {}
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(IdempotencyKey).on_conflict_do_nothing()
-    returned = statement.returning(IdempotencyKey.public_id)
-    won = set(connection.execute(returned.values(rows)).scalars())
+    won = set(connection.execute(_CLAIM_KEY[connection.dialect.name], rows).scalars())
     lost = [row for row in rows if row["public_id"] not in won]
     if not lost:
         return {}
@@ -322,41 +382,51 @@ _Key = tuple[int, bool, str]
 
 
 def _earlier_by_key(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, _Earlier]:
-    columns = (IdempotencyKey.workspace_id, IdempotencyKey.livemode, IdempotencyKey.key_hash)
-    rows = connection.execute(
-        select(
-            *columns,
-            IdempotencyKey.message_id,
-            IdempotencyKey.public_id,
-            IdempotencyKey.answered_status,
-            IdempotencyKey.body_hash,
-        ).where(tuple_(*columns).in_(keys))
-    )
+    rows = connection.execute(_FIND_KEYS, {"keys": list(keys)})
     return {(row[0], row[1], row[2]): _Earlier(row[3], row[4], row[5], row[6]) for row in rows}
 
 
 # -- rows -------------------------------------------------------------------------------------
 
-_Fresh = tuple[int, datetime, Acceptance]
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A message to be stored. `number` is its id and the number of its first change.
+
+    Pages are ordered by `created_at`, which is never given twice; the clock said `now`.
+    """
+
+    number: int
+    created_at: datetime
+    now: datetime
+    acceptance: Acceptance
+
+
+_ADD_MESSAGE: Final = insert(Message)
+_ADD_ENTRY: Final = insert(TimelineEntry)
+_ADD_CONTENT: Final = insert(MessageContent)
+_ADD_METADATA: Final = insert(MessageMetadata)
+_ADD_ATTACHMENT: Final = insert(MessageAttachment)
 
 
 def _insert_messages(connection: Connection, fresh: Sequence[_Fresh]) -> None:
     if not fresh:
         return
-    connection.execute(insert(Message), [_message_row(*item) for item in fresh])
-    connection.execute(insert(TimelineEntry), [_timeline_row(*item) for item in fresh])
-    connection.execute(insert(MessageContent), [_content_row(*item) for item in fresh])
-    metadata = [row for item in fresh for row in _metadata_rows(*item)]
+    connection.execute(_ADD_MESSAGE, [_message_row(item) for item in fresh])
+    connection.execute(_ADD_ENTRY, [_timeline_row(item) for item in fresh])
+    connection.execute(_ADD_CONTENT, [_content_row(item) for item in fresh])
+    metadata = [row for item in fresh for row in _metadata_rows(item)]
     if metadata:
-        connection.execute(insert(MessageMetadata), metadata)
-    attachments = [row for item in fresh for row in _attachment_rows(*item)]
+        connection.execute(_ADD_METADATA, metadata)
+    attachments = [row for item in fresh for row in _attachment_rows(item)]
     if attachments:
-        connection.execute(insert(MessageAttachment), attachments)
+        connection.execute(_ADD_ATTACHMENT, attachments)
 
 
-def _message_row(number: int, created_at: datetime, acceptance: Acceptance) -> dict[str, Any]:
+def _message_row(item: _Fresh) -> dict[str, Any]:
+    acceptance = item.acceptance
     return {
-        "id": number,
+        "id": item.number,
         "public_id": acceptance.public_id,
         "uuid": acceptance.uuid,
         "workspace_id": acceptance.workspace_id,
@@ -373,51 +443,48 @@ def _message_row(number: int, created_at: datetime, acceptance: Acceptance) -> d
         "from_override": acceptance.from_override,
         "api_key_id": acceptance.api_key_id,
         "scheduled_at": acceptance.scheduled_at,
-        "created_at": created_at,
-        "change_seq": number,
-        "due_at": acceptance.scheduled_at or created_at,
+        "created_at": item.created_at,
+        "change_seq": item.number,
+        "due_at": acceptance.scheduled_at or item.now,
+        "lane": acceptance.connection_id or "",
         "attempts": 0,
     }
 
 
-def _timeline_row(number: int, created_at: datetime, acceptance: Acceptance) -> dict[str, Any]:
-    is_scheduled = acceptance.scheduled_at is not None
+def _timeline_row(item: _Fresh) -> dict[str, Any]:
+    is_scheduled = item.acceptance.scheduled_at is not None
     event = TimelineEvent.SCHEDULED if is_scheduled else TimelineEvent.QUEUED
     return {
-        "change_seq": number,
-        "message_id": number,
-        "at": created_at,
+        "change_seq": item.number,
+        "message_id": item.number,
+        "at": item.created_at,
         "event": event.value,
         "detail": {},
     }
 
 
-def _content_row(number: int, _created_at: datetime, acceptance: Acceptance) -> dict[str, Any]:
-    return {"message_id": number, "request": acceptance.request}
+def _content_row(item: _Fresh) -> dict[str, Any]:
+    return {"message_id": item.number, "request": item.acceptance.request}
 
 
-def _metadata_rows(
-    number: int, created_at: datetime, acceptance: Acceptance
-) -> Iterable[dict[str, Any]]:
-    for row in acceptance.metadata_rows:
+def _metadata_rows(item: _Fresh) -> Iterator[dict[str, Any]]:
+    for row in item.acceptance.metadata_rows:
         yield {
-            "message_id": number,
+            "message_id": item.number,
             "key": row.key,
-            "workspace_id": acceptance.workspace_id,
-            "livemode": acceptance.livemode,
+            "workspace_id": item.acceptance.workspace_id,
+            "livemode": item.acceptance.livemode,
             "lookup": row.lookup,
             "kind": row.kind,
             "value": row.text,
-            "created_at": created_at,
+            "created_at": item.created_at,
         }
 
 
-def _attachment_rows(
-    number: int, _created_at: datetime, acceptance: Acceptance
-) -> Iterable[dict[str, Any]]:
-    for position, attachment in enumerate(acceptance.attachments):
+def _attachment_rows(item: _Fresh) -> Iterator[dict[str, Any]]:
+    for position, attachment in enumerate(item.acceptance.attachments):
         yield {
-            "message_id": number,
+            "message_id": item.number,
             "position": position,
             "filename": attachment.filename,
             "content_type": attachment.content_type,

@@ -17,6 +17,8 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from senderkit.data_folder import make_folders
 from senderkit.errors import SettingsError
@@ -24,6 +26,7 @@ from senderkit.errors import SettingsError
 _BUSY_TIMEOUT_SECONDS: Final = 15
 _POOL_TIMEOUT_SECONDS: Final = 10
 _CONNECT_TIMEOUT_SECONDS: Final = 5
+_OUTAGES: Final = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 _READ_ONLY: Final = "senderkit_read_only"
 _NO_DRIVER: Final = (
     "SENDERKIT_DATABASE_URL: Postgres needs its driver: pip install 'senderkit-server[postgres]'."
@@ -102,6 +105,19 @@ def read_only(engine: Engine) -> Engine:
     if engine.dialect.name == "postgresql":
         options["postgresql_readonly"] = True
     return engine.execution_options(**options)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database cannot be reached, is locked, full or read-only: worth another try.
+
+    Any other database error is a fault of ours and will be there at the next try as well.
+    """
+    return isinstance(error, _OUTAGES) or is_cut_off(error)
+
+
+def is_cut_off(error: BaseException) -> bool:
+    """Whether the connection was lost: what was being committed may have been, or not."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def make_private(url: str) -> None:

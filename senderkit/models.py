@@ -277,7 +277,9 @@ class Message(Base):
     """A message: the log's row and the outbox's job at once.
 
     The job half is `status`, `due_at` (when there is something to do next; None when there is
-    nothing or when it is held), `lease_until`, `lease_token` and `attempts`.
+    nothing or when it is held), `lane`, `lease_until`, `lease_token` and `attempts`. The lane is
+    the connection that a live message was to go through when it was last looked at, empty for a
+    test message: each lane is claimed from by itself, so that none waits behind another.
     """
 
     __tablename__ = "messages"
@@ -293,6 +295,7 @@ class Message(Base):
         Index("ix_messages_change", "workspace_id", "livemode", "change_seq"),
         Index(
             "ix_messages_due",
+            "lane",
             "due_at",
             sqlite_where=text("due_at IS NOT NULL"),
             postgresql_where=text("due_at IS NOT NULL"),
@@ -349,6 +352,7 @@ class Message(Base):
     created_at: Mapped[datetime]
     change_seq: Mapped[int] = mapped_column(BigInteger)
     due_at: Mapped[datetime | None]
+    lane: Mapped[str] = mapped_column(String(36), server_default="")
     lease_until: Mapped[datetime | None]
     lease_token: Mapped[str | None] = mapped_column(String(32))
     attempts: Mapped[int] = mapped_column(default=0)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import structlog
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
@@ -29,6 +30,14 @@ from senderkit.web.schema import upgrade_schema
 from tests.fakes import Authority
 from tests.hostile import Canary
 from tests.make import FakeClock, House
+
+# What a test logs is shown when it fails: plainly, and without taking seconds to draw it.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 MakeApp = Callable[..., Flask]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -209,6 +210,19 @@ class House:
         """Rows of a plain SQL query, for what no page or answer shows."""
         with self.runtime.reader.connect() as connection:
             return list(connection.execute(text(statement), values))
+
+    def write(self, statement: str, **values: Any) -> None:
+        """Change rows behind the product's back."""
+        with self.runtime.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+
+def wait_until(is_so: Callable[[], object], *, seconds: float = 30) -> None:
+    """Where real time is needed: look again and again until it is so."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"it did not come to pass within {seconds} seconds"
+        time.sleep(0.01)
 
 
 def email_content(**more: Any) -> dict[str, Any]:

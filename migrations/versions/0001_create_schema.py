@@ -282,6 +282,7 @@ def upgrade() -> None:
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("change_seq", sa.BigInteger(), nullable=False),
         sa.Column("due_at", MOMENT, nullable=True),
+        sa.Column("lane", sa.String(length=36), server_default="", nullable=False),
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.Column("lease_token", sa.String(length=32), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -321,7 +322,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_due",
         "messages",
-        ["due_at"],
+        ["lane", "due_at"],
         unique=False,
         sqlite_where=sa.text("due_at IS NOT NULL"),
         postgresql_where=sa.text("due_at IS NOT NULL"),

@@ -95,12 +95,16 @@ class Sending:
             return self._resolve_template(connection, sender, command)
 
     def _resolve_raw(self, sender: Sender, command: RawSend) -> dict[str, Any]:
+        connection_id = None
         if sender.mode is Mode.LIVE:
             with self._reader.connect() as connection:
-                self._check_route(connection, sender, command.channel, None)
+                connection_id = self._connection_id(connection, sender, command.channel)
         request = {"content": command.content, "interpolate": command.interpolate}
         values = self._common(sender, command, command.channel, command.to)
-        return values | {"request": request | _envelope(command.envelope)}
+        return values | {
+            "request": request | _envelope(command.envelope),
+            "connection_id": connection_id,
+        }
 
     def _resolve_template(
         self, connection: Connection, sender: Sender, command: TemplateSend
@@ -115,8 +119,9 @@ class Sending:
             )
         check_envelope_allowed(version.channel, command)
         recipient = check_recipient(version.channel, command.to)
+        connection_id = None
         if sender.mode is Mode.LIVE:
-            self._check_route(connection, sender, version.channel, version.slug)
+            connection_id = self._connection_id(connection, sender, version.channel, version.slug)
         request: dict[str, Any] = {"essential": True} if version.is_essential else {}
         if command.locale:
             request["locale"] = command.locale
@@ -125,15 +130,18 @@ class Sending:
             "template_version": version.number,
             "template_version_id": version.version_id,
             "request": request | _envelope(command.envelope),
+            "connection_id": connection_id,
         }
 
-    def _check_route(
-        self, connection: Connection, sender: Sender, channel: Channel, slug: str | None
-    ) -> None:
+    def _connection_id(
+        self, connection: Connection, sender: Sender, channel: Channel, slug: str | None = None
+    ) -> str:
+        """The connection that a live send would go through now."""
         route = self._connections.find_route(connection, sender.workspace_id, channel, slug)
         if route is None:
             message = f"No provider is connected that can deliver {channel.value}."
             raise ProviderNotConfigured(message)
+        return route.connection_id
 
     def _common(
         self,
