@@ -19,8 +19,10 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``models``                tables, constraints, indexes
 ``acceptance``            group commit of accepted sends
 ``outbox``                claim, renew, finish, retry, release: how two databases lock
+``lanes``                 the threads that talk to providers, some for each connection
 ``services``              what the product does, one transaction per outside call
 ``simulator``             the lifecycle of a test message, with no provider in sight
+``calls``                 provider calls under way
 ``dispatcher``            claim -> render -> send -> record
 ``web``                   Flask: /v1, the dashboard, errors, wire names, the async front
 ``cli``                   the ``senderkit`` command

@@ -8,18 +8,21 @@ is taken, never after.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, update
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, update
 
 from senderkit.models import ChangeCounter
+
+_TAKE: Final = (
+    update(ChangeCounter)
+    .where(ChangeCounter.id == 1)
+    .values(value=ChangeCounter.value + bindparam("count"))
+    .returning(ChangeCounter.value)
+)
 
 
 def take_numbers(connection: Connection, count: int) -> range:
     """Reserve `count` consecutive numbers for this transaction."""
-    statement = (
-        update(ChangeCounter)
-        .where(ChangeCounter.id == 1)
-        .values(value=ChangeCounter.value + count)
-        .returning(ChangeCounter.value)
-    )
-    last: int = connection.execute(statement).scalar_one()
+    last: int = connection.execute(_TAKE, {"count": count}).scalar_one()
     return range(last - count + 1, last + 1)

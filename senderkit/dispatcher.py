@@ -1,46 +1,39 @@
 """The dispatcher: claim -> render -> send -> record.
 
-One thread claims due messages in batches and writes every result in batches; a pool of workers does
-nothing but talk to providers, so no database connection is held during a provider call. A test
-message is simulated in that one thread and never becomes work for a provider.
+One thread turns: in one transaction it records what finished, begins what is prepared and claims
+what there is room for; then it prepares what it claimed. The lanes' threads do nothing but talk to
+providers. A test message is simulated in the one thread and never becomes work for a provider.
 
-`run_once` does all that is due now without any thread of its own but the pool's.
+Whatever one message stirs up ends that message alone. What goes wrong with the database is tried
+again: a result stays in memory until it is recorded, a message that was claimed and not begun is
+given back. `run_once` does all that is due now without the loop.
 """
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from queue import Empty, SimpleQueue
+from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine
 
-from senderkit import outbox, simulator
-from senderkit.domain import AttemptOutcome, Clock, MessageStatus, Mode, Outgoing, Receipt
-from senderkit.errors import (
-    AccountBroken,
-    DeliveryError,
-    OutcomeUnknown,
-    Refused,
-    Suppressed,
-    TemplateError,
-    Unavailable,
-    Unsupported,
-)
+from senderkit import outbox
+from senderkit.calls import Calls, Result
+from senderkit.database import is_outage, read_only
+from senderkit.domain import Clock
+from senderkit.errors import AccountBroken
 from senderkit.outbox import Claim
-from senderkit.rendering import render_output
 from senderkit.services import connections as connection_service
-from senderkit.services import delivery
-from senderkit.services.connections import Connections, Route
-from senderkit.services.delivery import AttemptEnd, Beginning, Change
-from senderkit.services.preparing import Prepared, Preparing
+from senderkit.services import delivery, steps
+from senderkit.services.connections import Connections
+from senderkit.services.preparing import Call, Elsewhere, Preparing
+from senderkit.services.steps import Change, Past
+from senderkit.services.verdicts import ended_by_crash, not_understood, verdict
 
 _log = structlog.get_logger(__name__)
 
@@ -48,48 +41,40 @@ RETRY_DELAYS_SECONDS: Final = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
 _JITTER: Final = 0.2
 _LONGEST_HINT_SECONDS: Final = 24 * 3600
 _BATCH: Final = 100
-_LEASE_SECONDS: Final = 60.0
-_RENEW_SECONDS: Final = 20.0
+_LEASE_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 1.0
+_SHORTEST_WAIT_SECONDS: Final = 0.01
+_PREPARING_SECONDS: Final = 2.0
 _STALLED_SECONDS: Final = 20.0
+_DRAIN_SECONDS: Final = 25.0
 
 
 def retry_delay(
-    attempts: int, hint_seconds: float | None, uniform: Callable[[float, float], float]
+    tries: int, hint_seconds: float | None, uniform: Callable[[float, float], float]
 ) -> float | None:
-    """Seconds until the next attempt after `attempts` of them failed, or None to give up.
+    """Seconds until the next attempt after `tries` of them failed, or None to give up.
 
     The provider's hint wins over the table; without one, a jitter of 20 % spreads the retries.
     """
-    if attempts > len(RETRY_DELAYS_SECONDS):
+    if tries > len(RETRY_DELAYS_SECONDS):
         return None
     if hint_seconds is not None:
-        return min(max(hint_seconds, 1.0), float(_LONGEST_HINT_SECONDS))
-    delay = RETRY_DELAYS_SECONDS[attempts - 1]
+        return min(max(1.0, hint_seconds), float(_LONGEST_HINT_SECONDS))
+    delay = RETRY_DELAYS_SECONDS[tries - 1]
     return delay * uniform(1 - _JITTER, 1 + _JITTER)
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
-    """A live message, rendered and routed."""
+class _Step:
+    """What is to be committed about a claimed message: its end, or that its call begins."""
 
-    beginning: Beginning
-    outgoing: Outgoing
-    route: Route
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What a provider call came to: a receipt or an error."""
-
-    ready: _Ready
-    receipt: Receipt | None
-    error: Exception | None
-    finished_at: datetime
+    claim: Claim
+    change: Change
+    call: Call | None = None
 
 
 class Dispatcher:
-    """Delivers what is due. `workers` provider calls may be under way at the same time."""
+    """Delivers what is due. `workers` calls of one connection may be under way at a time."""
 
     def __init__(
         self,
@@ -101,13 +86,14 @@ class Dispatcher:
         workers: int,
     ) -> None:
         self._engine = engine
+        self._reader = read_only(engine)
         self._preparing = preparing
-        self._connections = connections
         self._clock = clock
-        self._workers = workers
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="provider")
-        self._results: SimpleQueue[_Result | None] = SimpleQueue()
-        self._in_flight: dict[int, str] = {}
+        self._room = 2 * workers
+        self._calls = Calls(preparing, connections, clock, workers)
+        self._finished: list[Result] = []
+        self._prepared: list[_Step] = []
+        self._unprepared: dict[int, str] = {}
         self._renewed_at = clock()
         self._alive_at = clock()
         self._is_stopping = False
@@ -123,256 +109,258 @@ class Dispatcher:
 
     def wake(self) -> None:
         """There may be something to do: called after commits."""
-        self._results.put(None)
+        self._calls.wake()
 
     def close(self) -> None:
-        """Stop claiming, finish what is under way, record it."""
+        """Stop claiming, finish what is under way, record it.
+
+        A call that takes too long is left behind: it is in doubt once its lease has ended.
+        """
         self._is_stopping = True
         self.wake()
         if self._thread is not None:
-            self._thread.join()
-        self._pool.shutdown(wait=True)
-        self._connections.close()
+            self._thread.join(_DRAIN_SECONDS)
+            if self._thread.is_alive():
+                _log.error("calls_left_behind", messages=len(self._calls))
+        self._calls.close()
 
     def is_alive(self) -> bool:
-        """Whether the loop came round lately; a stalled one must turn /readyz red."""
+        """Whether a turn of the loop succeeded lately; a stalled one must turn /readyz red."""
         age = self._clock() - self._alive_at
         return age < timedelta(seconds=_STALLED_SECONDS)
 
     def run_once(self) -> int:
-        """Do everything that is due now, to its end; return how many messages were claimed."""
-        claimed = 0
-        while count := self._claim_and_begin():
-            claimed += count
-            while self._in_flight:
-                self._record(self._wait_for_results(_POLL_SECONDS))
-        return claimed
+        """Do everything that is due now, to its end; return how many messages were taken up."""
+        count = 0
+        while True:
+            self._give_back()
+            claims = self._store(self._find_rooms()[0])
+            if not claims and not self._calls:
+                return count
+            count += self._prepare(claims)
+            if self._calls and not self._prepared:
+                self._finished += self._calls.collect(_POLL_SECONDS)
 
     def _run(self) -> None:
-        while not self._is_stopping or self._in_flight:
-            self._alive_at = self._clock()
+        turn = self._first_turn
+        while not self._is_stopping or self._calls or self._prepared or self._unprepared:
             try:
-                self._turn()
-            except SQLAlchemyError as error:
-                # The database is busy or gone: leases keep the work, the next turn tries again.
-                _log.error("dispatcher_database_error", error=type(error).__name__)
-                self._wait_for_results(_POLL_SECONDS)
+                turn()
+            except Exception as error:  # noqa: BLE001 - the loop must go on
+                _log_failed_turn(error)
+                time.sleep(_POLL_SECONDS)
+            else:
+                turn = self._turn
+                self._alive_at = self._clock()
+
+    def _first_turn(self) -> None:
+        """The environment may name another connection now: try again what waits for one."""
+        delivery.release_unconnected(self._engine, now=self._clock(), by="start")
 
     def _turn(self) -> None:
-        """Claim what fits, then wait for results, a wake-up or the next due moment."""
-        claimed = 0 if self._is_stopping else self._claim_and_begin()
-        timeout = 0.0 if claimed else self._seconds_to_wait()
-        self._record(self._wait_for_results(timeout))
+        """One round: store, prepare what was claimed, wait for a result or the next due moment."""
+        if self._is_stopping:
+            self._take_back_prepared()
+        self._give_back()
         self._renew_leases()
+        rooms, wait_seconds = ({}, _POLL_SECONDS) if self._is_stopping else self._find_rooms()
+        self._prepare(self._store(rooms))
+        has_to_wait = bool(self._calls) if self._is_stopping else not self._prepared
+        self._finished += self._calls.collect(wait_seconds if has_to_wait else 0.0)
 
-    def _seconds_to_wait(self) -> float:
-        with self._engine.connect() as connection:
-            next_due = outbox.find_next_due(connection)
-        if next_due is None or self._in_flight:
-            return _POLL_SECONDS
-        return min(_POLL_SECONDS, max(0.0, (next_due - self._clock()).total_seconds()))
+    # -- the database's half of a turn ----------------------------------------------------------
 
-    # -- claim, render, begin -----------------------------------------------------------------
-
-    def _claim_and_begin(self) -> int:
-        limit = min(_BATCH, 2 * self._workers - len(self._in_flight))
-        if limit <= 0:
-            return 0
-        with self._engine.begin() as connection:
-            claims = outbox.claim(
-                connection, now=self._clock(), limit=limit, lease_seconds=_LEASE_SECONDS
-            )
-        if not claims:
-            return 0
-        changes = self._simulate([claim for claim in claims if claim.mode is Mode.TEST])
-        ready, ended = self._prepare([claim for claim in claims if claim.mode is Mode.LIVE])
-        with self._engine.begin() as connection:
-            delivery.apply_changes(connection, [*changes, *ended])
-        self._begin(ready)
-        return len(claims)
-
-    def _simulate(self, claims: Sequence[Claim]) -> list[Change]:
-        return [self._simulate_one(claim) for claim in claims]
-
-    def _simulate_one(self, claim: Claim) -> Change:
+    def _find_rooms(self) -> tuple[dict[str, int], float]:
+        """How many messages of each lane may be claimed now, and seconds until there are more."""
         now = self._clock()
+        with self._reader.connect() as connection:
+            due = outbox.find_due(connection, now=now)
+        taken = self._calls.by_lane()
+        taken.update(step.claim.lane for step in self._prepared if step.call is not None)
+        taken.subtract(result.claim.lane for result in self._finished)
+        rooms = {lane: self._room - taken[lane] if lane else _BATCH for lane in due}
+        open_lanes = [lane for lane, room in rooms.items() if room > 0]
+        waits = [(due[lane] - now).total_seconds() for lane in open_lanes]
+        wait_seconds = max(_SHORTEST_WAIT_SECONDS, min([_POLL_SECONDS, *waits]))
+        return {lane: rooms[lane] for lane in open_lanes if due[lane] <= now}, wait_seconds
+
+    def _store(self, rooms: Mapping[str, int]) -> list[tuple[Claim, Past]]:
+        """One transaction: what finished is recorded, what is prepared begins, what fits is
+        claimed. Raises when the database cannot be used, and then nothing of it has happened.
+        """
+        changes = [self._change_of(result) for result in self._finished]
+        changes += [step.change for step in self._prepared]
+        if not changes and not rooms:
+            return []
+        self._mark_broken_connections()
         try:
-            rendered = render_output(self._preparing.render(claim).body)
-        except TemplateError as error:
-            return delivery.ended(claim, MessageStatus.FAILED, _unrendered(error), now)
-        outcome = simulator.outcome_for(claim.channel, claim.recipient_key)
-        if outcome.is_delayed and claim.attempts == 0:
-            return delivery.simulated_delay(
-                claim, rendered, outcome.reason, simulator.DELAY_SECONDS, now
-            )
-        if outcome.status is MessageStatus.DELIVERED:
-            return delivery.simulated_delivery(claim, rendered, now)
-        return delivery.ended(claim, outcome.status, outcome.reason, now, rendered=rendered)
+            with self._engine.begin() as connection:
+                claims = self._claim(connection, rooms)
+                applied = delivery.apply_changes(connection, [*self._doubts(claims), *changes])
+        except Exception as error:
+            if is_outage(error):
+                raise
+            _log.error("turn_not_stored", exc_info=error)
+            claims, applied = [], self._store_one_by_one(changes)
+        self._settle(applied)
+        return claims
 
-    def _prepare(self, claims: Sequence[Claim]) -> tuple[list[_Ready], list[Change]]:
-        ready: list[_Ready] = []
-        ended: list[Change] = []
-        for claim, prepared in self._preparing.prepare(claims):
-            item = self._ready_or_ended(claim, prepared)
-            if isinstance(item, Change):
-                ended.append(item)
-            else:
-                ready.append(item)
-        return ready, ended
-
-    def _ready_or_ended(self, claim: Claim, prepared: Prepared) -> _Ready | Change:
+    def _claim(self, connection: Connection, rooms: Mapping[str, int]) -> list[tuple[Claim, Past]]:
         now = self._clock()
-        if prepared.is_opted_out:
-            reason = "The recipient has opted out of this workspace's mail."
-            return delivery.ended(claim, MessageStatus.OPTED_OUT, reason, now)
-        if prepared.fault is not None:
-            return delivery.ended(claim, MessageStatus.FAILED, _unrendered(prepared.fault), now)
-        route = prepared.route
-        if route is None or prepared.outgoing is None:
-            reason = f"No provider is connected that can deliver {claim.channel.value}."
-            return delivery.held(claim, reason, now)
-        if route.broken_reason is not None:
-            return delivery.held(claim, route.broken_reason, now)
-        output = render_output(prepared.outgoing.body)
-        beginning = Beginning(claim, route.connection_id, route.provider, output)
-        return _Ready(beginning, prepared.outgoing, route)
+        claims = [
+            claim
+            for lane, room in rooms.items()
+            for claim in outbox.claim(
+                connection, lane=lane, now=now, limit=room, lease_seconds=_LEASE_SECONDS
+            )
+        ]
+        pasts = delivery.past_attempts(connection, [claim.id for claim in claims if claim.attempts])
+        return [(claim, pasts.get(claim.id, Past())) for claim in claims]
 
-    def _begin(self, ready: Sequence[_Ready]) -> None:
-        """Commit the attempts, then hand the calls to the workers."""
-        if not ready:
-            return
-        beginnings = [item.beginning for item in ready]
-        with self._engine.begin() as connection:
-            begun = delivery.begin_attempts(connection, beginnings, self._clock())
-        for item in ready:
-            claim = item.beginning.claim
-            if claim.id in begun:
-                self._in_flight[claim.id] = claim.lease_token
-                self._pool.submit(self._call, item).add_done_callback(_raise_bugs)
+    def _doubts(self, claims: Sequence[tuple[Claim, Past]]) -> list[Change]:
+        """What a crash left without an outcome."""
+        now = self._clock()
+        return [
+            steps.cut_off(claim, past.cut_off, now)
+            for claim, past in claims
+            if past.cut_off is not None
+        ]
 
-    # -- the provider call, in a worker ---------------------------------------------------------
-
-    def _call(self, item: _Ready) -> None:
-        """One provider call. Whatever it raises ends this message's attempt and no other's."""
-        receipt: Receipt | None = None
-        fault: Exception | None = None
-        try:
-            receipt = self._connections.adapter(item.route).send(item.outgoing)
-        except DeliveryError as error:
-            fault = error
-        except Exception as error:  # noqa: BLE001 - the guard around one message
-            _log.exception("adapter_crashed", message_id=item.outgoing.message_id)
-            fault = error
-        self._results.put(_Result(item, receipt, fault, self._clock()))
-
-    # -- record -------------------------------------------------------------------------------
-
-    def _wait_for_results(self, timeout: float) -> list[_Result]:
-        """What is finished, waiting up to `timeout` seconds for the first or for a wake-up."""
-        results: list[_Result] = []
-        try:
-            item = self._results.get(timeout=timeout) if timeout else self._results.get_nowait()
-            while True:
-                if item is not None:
-                    results.append(item)
-                item = self._results.get_nowait()
-        except Empty:
-            return results
-
-    def _record(self, results: Sequence[_Result]) -> None:
-        if not results:
-            return
-        self._tell_of_broken_accounts(results)
-        changes = [self._change_of(result) for result in results]
-        self._commit_results(changes)
-        for result in results:
-            self._in_flight.pop(result.ready.beginning.claim.id, None)
-
-    def _commit_results(self, changes: Sequence[Change]) -> None:
-        """A result must not be lost to a busy database: try until it takes it."""
-        while True:
+    def _store_one_by_one(self, changes: Sequence[Change]) -> set[int]:
+        """One change kept the others from being stored: that message alone must suffer for it."""
+        applied: set[int] = set()
+        for change in changes:
             try:
                 with self._engine.begin() as connection:
-                    delivery.apply_changes(connection, changes)
-            except SQLAlchemyError as error:
-                _log.error("result_not_recorded", error=type(error).__name__)
-                threading.Event().wait(_POLL_SECONDS)
-            else:
-                return
+                    applied |= delivery.apply_changes(connection, [change])
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                self._give_up_storing(change, error)
+        return applied
 
-    def _tell_of_broken_accounts(self, results: Sequence[_Result]) -> None:
-        for result in results:
-            if isinstance(result.error, AccountBroken):
-                connection_id = result.ready.route.connection_id
-                _log.error("connection_broken", connection_id=connection_id)
-                connection_service.mark_broken(
-                    self._engine, connection_id, str(result.error), result.finished_at
-                )
+    def _give_up_storing(self, change: Change, error: Exception) -> None:
+        """The message fails; if even that cannot be stored, it is tried again after its lease."""
+        _log.error("change_not_stored", message=change.message_id, exc_info=error)
+        try:
+            with self._engine.begin() as connection:
+                delivery.apply_changes(connection, [steps.unstorable(change, self._clock())])
+        except Exception as second:
+            if is_outage(second):
+                raise
+            _log.error("failure_not_stored", message=change.message_id, exc_info=second)
 
-    def _change_of(self, result: _Result) -> Change:
-        begin, now, error = result.ready.beginning, result.finished_at, result.error
-        if result.receipt is not None:
-            return delivery.accepted(begin, result.receipt, now)
-        end = AttemptEnd(begin.number, _outcome_of(error), now, _reason_of(error))
-        reason = end.detail or ""
-        if isinstance(error, Suppressed):
-            return delivery.ended(begin.claim, MessageStatus.SUPPRESSED, reason, now, attempt=end)
-        if isinstance(error, Refused | Unsupported):
-            return delivery.ended(begin.claim, MessageStatus.FAILED, reason, now, attempt=end)
-        if isinstance(error, AccountBroken):
-            return delivery.held(begin.claim, reason, now, attempt=end)
-        return self._retry_or_fail(begin, end, error)
-
-    def _retry_or_fail(self, begin: Beginning, end: AttemptEnd, error: Exception | None) -> Change:
-        hint = error.retry_after_seconds if isinstance(error, Unavailable) else None
-        delay = retry_delay(begin.number, hint, self._uniform)
-        if delay is None:
-            reason = f"Given up after {begin.number} attempts. The last one: {end.detail}"
-            return delivery.ended(
-                begin.claim, MessageStatus.FAILED, reason, end.finished_at, attempt=end
-            )
-        in_doubt = end.outcome is AttemptOutcome.UNKNOWN
-        return delivery.retried(begin, end, delay, in_doubt=in_doubt)
+    def _settle(self, applied: Set[int]) -> None:
+        """After the commit: forget what is recorded, make the calls that have begun."""
+        for result in self._finished:
+            if result.claim.id not in applied:
+                _log.warning("late_result_dropped", message_id=result.claim.public_id)
+            self._calls.forget(result.claim)
+        begun = [step for step in self._prepared if step.claim.id in applied]
+        self._finished.clear()
+        self._prepared.clear()
+        for step in begun:
+            if step.call is not None:
+                self._calls.begin(step.call, step.change.values["lease_until"])
 
     def _renew_leases(self) -> None:
         now = self._clock()
-        if not self._in_flight or now - self._renewed_at < timedelta(seconds=_RENEW_SECONDS):
+        if now - self._renewed_at < timedelta(seconds=_LEASE_SECONDS / 3):
             return
+        tokens, until = self._calls.tokens(), now + timedelta(seconds=_LEASE_SECONDS)
+        if tokens:
+            with self._engine.begin() as connection:
+                kept = outbox.renew(connection, tokens, until=until)
+            self._calls.extend(kept, until)
         self._renewed_at = now
+
+    def _give_back(self) -> None:
+        """Release what was claimed and not prepared, since something came in between."""
+        if not self._unprepared:
+            return
         with self._engine.begin() as connection:
-            outbox.renew(connection, self._in_flight, now=now, lease_seconds=_LEASE_SECONDS)
+            outbox.release(connection, self._unprepared)
+        self._unprepared.clear()
+
+    def _take_back_prepared(self) -> None:
+        self._unprepared.update({step.claim.id: step.claim.lease_token for step in self._prepared})
+        self._prepared.clear()
+
+    # -- prepare ------------------------------------------------------------------------------
+
+    def _prepare(self, claims: Sequence[tuple[Claim, Past]]) -> int:
+        """Find what is to be done about claimed messages; return how many it is for.
+
+        It stops after a while, so that no turn is long: `_give_back` releases the rest.
+        """
+        self._unprepared.update({claim.id: claim.lease_token for claim, _ in claims})
+        spent = [claim for claim, past in claims if _is_spent(past)]
+        found = [_Step(claim, ended_by_crash(claim, self._clock())) for claim in spent]
+        lanes: dict[int, str] = {}
+        until = time.monotonic() + _PREPARING_SECONDS
+        others = [(claim, past) for claim, past in claims if not _is_spent(past)]
+        for claim, prepared in self._preparing.prepare(others):
+            if isinstance(prepared, Elsewhere):
+                lanes[claim.id] = prepared.lane
+            elif isinstance(prepared, Change):
+                found.append(_Step(claim, prepared))
+            else:
+                found.append(_Step(claim, self._begun(prepared), prepared))
+            if time.monotonic() > until:
+                break
+        self._move(lanes)
+        for message_id in (*lanes, *(step.claim.id for step in found)):
+            del self._unprepared[message_id]
+        self._prepared += found
+        return len(found)
+
+    def _begun(self, call: Call) -> Change:
+        now = self._clock()
+        until = now + timedelta(seconds=_LEASE_SECONDS)
+        return steps.begun(call.beginning, now, lease_until=until)
+
+    def _move(self, lanes: Mapping[int, str]) -> None:
+        """Give messages back to the lanes they belong into, by message id."""
+        if not lanes:
+            return
+        tokens = {message_id: self._unprepared[message_id] for message_id in lanes}
+        with self._engine.begin() as connection:
+            outbox.move(connection, tokens, lanes)
+
+    # -- what a call came to ------------------------------------------------------------------
+
+    def _mark_broken_connections(self) -> None:
+        broken = {
+            result.call.route.connection_id: result
+            for result in self._finished
+            if isinstance(result.error, AccountBroken)
+        }
+        for connection_id, result in broken.items():
+            _log.error("connection_broken", connection_id=connection_id)
+            connection_service.mark_broken(self._engine, result.call.route, str(result.error))
+
+    def _change_of(self, result: Result) -> Change:
+        """What becomes of the message; of one that this cannot be said of, that it failed."""
+        try:
+            return verdict(
+                result.call, result.receipt, result.error, result.finished_at, self._delay_after
+            )
+        except Exception:  # noqa: BLE001 - the guard around one message
+            _log.exception("result_not_understood", message_id=result.claim.public_id)
+            return not_understood(result.call, result.finished_at)
+
+    def _delay_after(self, tries: int, hint_seconds: float | None) -> float | None:
+        return retry_delay(tries, hint_seconds, self._uniform)
 
 
-_OUTCOMES: Final = (
-    (Unavailable, AttemptOutcome.UNAVAILABLE),
-    (Refused, AttemptOutcome.REFUSED),
-    (Suppressed, AttemptOutcome.SUPPRESSED),
-    (AccountBroken, AttemptOutcome.ACCOUNT_BROKEN),
-    (OutcomeUnknown, AttemptOutcome.UNKNOWN),
-    (Unsupported, AttemptOutcome.UNSUPPORTED),
-)
+def _is_spent(past: Past) -> bool:
+    """Whether the last attempt was cut off: there was no result to end the message by."""
+    return past.tries > len(RETRY_DELAYS_SECONDS)
 
 
-def _outcome_of(error: Exception | None) -> AttemptOutcome:
-    """An adapter that crashed leaves its outcome unknown: it may have sent before it did."""
-    for kind, outcome in _OUTCOMES:
-        if isinstance(error, kind):
-            return outcome
-    return AttemptOutcome.UNKNOWN
-
-
-def _reason_of(error: Exception | None) -> str:
-    if isinstance(error, DeliveryError):
-        return str(error)
-    return f"The adapter stopped unexpectedly ({type(error).__name__})."
-
-
-def _unrendered(error: TemplateError) -> str:
-    return f"The template cannot be rendered: {error}"
-
-
-def _raise_bugs(future: Future[None]) -> None:
-    """A worker's own crash must be seen in the log, not kept in a future nobody reads."""
-    error = future.exception()
-    if error is not None:
-        _log.error("worker_crashed", error=repr(error))
+def _log_failed_turn(error: Exception) -> None:
+    if is_outage(error):
+        # The database is busy or gone: the next turn tries again.
+        _log.error("dispatcher_database_error", error=type(error).__name__)
+    else:
+        _log.error("dispatcher_turn_failed", exc_info=error)

@@ -3,21 +3,23 @@
 The message row is the job. A claim is one conditional UPDATE that sets a lease; whoever finishes
 needs the lease's token, so a worker frozen beyond its lease cannot write its late result. An
 expired lease is claimable again: delivery is at-least-once.
+
+Each lane (see `Message`) is claimed from by itself: a backlog in one does not hide the others.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, or_, select, update
-from sqlalchemy.sql import func
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from senderkit.domain import Channel, JsonObject, MessageStatus, Mode
-from senderkit.models import Message, MessageContent
+from senderkit.models import Message, MessageContent, UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,13 @@ class Claim:
     recipient_key: str
     template_slug: str | None
     template_version_id: int | None
+    lane: str
     vars: JsonObject
     from_override: str | None
     attempts: int
     created_at: datetime
     lease_token: str
+    lease_until: datetime
     request: JsonObject
 
 
@@ -46,19 +50,11 @@ class Claim:
 class LockedMessage:
     """What a change of a message is decided on, read under its lock."""
 
-    id: int
-    public_id: str
-    workspace_id: int
-    livemode: bool
     status: MessageStatus
     lease_token: str | None
-    due_at: datetime | None
-    attempts: int
-    opened_at: datetime | None
-    clicked_at: datetime | None
 
 
-_CLAIMED = (
+_CLAIMED: Final = (
     Message.id,
     Message.public_id,
     Message.workspace_id,
@@ -69,142 +65,151 @@ _CLAIMED = (
     Message.recipient_key,
     Message.template_slug,
     Message.template_version_id,
+    Message.lane,
     Message.vars,
     Message.from_override,
     Message.attempts,
     Message.created_at,
     Message.lease_token,
+    Message.lease_until,
+    Message.due_at,
 )
 
 
-def claim(
-    connection: Connection, *, now: datetime, limit: int, lease_seconds: float
-) -> list[Claim]:
-    """Lease up to `limit` messages that are due, the longest waiting first."""
+# The statements are made once: making them costs more than running them.
+_NOW: Final = bindparam("now", type_=UtcDateTime())
+_IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
+_WAITS: Final = Message.due_at.is_not(None)
+_IS_FREE: Final = or_(Message.lease_until.is_(None), Message.lease_until <= _NOW)
+
+
+def _due_statement() -> Select[Any]:
+    """The lanes that have something waiting, found one by one in the index, and its moment."""
+    lanes = select(func.min(Message.lane).label("lane")).where(_WAITS).cte("lanes", recursive=True)
+    following = select(func.min(Message.lane)).where(_WAITS, Message.lane > lanes.c.lane)
+    lanes = lanes.union_all(select(following.scalar_subquery()).where(lanes.c.lane.is_not(None)))
+    first = (
+        select(Message.due_at)
+        .where(Message.lane == lanes.c.lane, _WAITS, _IS_FREE)
+        .order_by(Message.due_at)
+        .limit(1)
+    )
+    return select(lanes.c.lane, first.scalar_subquery())
+
+
+def _claim_statement() -> ReturningUpdate[Any]:
+    """On Postgres rows that somebody else has locked are passed over; SQLite has one writer."""
     due = (
         select(Message.id)
-        .where(Message.due_at <= now)
-        .where(or_(Message.lease_until.is_(None), Message.lease_until <= now))
+        .where(Message.lane == bindparam("of_lane"), Message.due_at <= _NOW, _IS_FREE)
         .order_by(Message.due_at)
-        .limit(limit)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+        # A CTE runs once; as a subquery a planner might run it, and its limit, again and again.
+        .cte("due")
     )
-    statement = (
-        update(Message)
-        .where(Message.id.in_(_skipping_locked(connection, due).scalar_subquery()))
-        .values(
-            lease_until=now + timedelta(seconds=lease_seconds), lease_token=secrets.token_hex(16)
-        )
-        .returning(*_CLAIMED)
-        .execution_options(synchronize_session=False)
-    )
-    rows = sorted(connection.execute(statement).all(), key=lambda row: int(row[0]))
+    leased = update(Message).where(Message.id.in_(select(due.c.id)))
+    leased = leased.values(lease_until=bindparam("until"), lease_token=bindparam("token"))
+    return leased.returning(*_CLAIMED)
+
+
+_DUE: Final = _due_statement()
+_CLAIM: Final = _claim_statement()
+_REQUESTS: Final = select(MessageContent.message_id, MessageContent.request).where(
+    MessageContent.message_id.in_(_IDS)
+)
+_LOCK: Final = (
+    select(Message.id, Message.status, Message.lease_token)
+    .where(Message.id.in_(_IDS))
+    .order_by(Message.id)
+    .with_for_update()
+)
+
+
+def find_due(connection: Connection, *, now: datetime) -> dict[str, datetime]:
+    """When the next message of each lane can be claimed; a lane with nothing is not there."""
+    rows = connection.execute(_DUE, {"now": now})
+    return {row[0]: row[1] for row in rows if row[1] is not None}
+
+
+def claim(
+    connection: Connection, *, lane: str, now: datetime, limit: int, lease_seconds: float
+) -> list[Claim]:
+    """Lease up to `limit` messages of a lane that are due, the longest waiting first."""
+    values = {
+        "of_lane": lane,
+        "now": now,
+        "most": limit,
+        "until": now + timedelta(seconds=lease_seconds),
+        "token": secrets.token_hex(16),
+    }
+    rows = sorted(connection.execute(_CLAIM, values), key=lambda row: (row.due_at, row.id))
     if not rows:
         return []
-    requests = _requests(connection, [row[0] for row in rows])
-    return [_claim_of(row, requests[row[0]]) for row in rows]
-
-
-def _skipping_locked(connection: Connection, due: Select[int]) -> Select[int]:
-    if connection.dialect.name == "postgresql":
-        return due.with_for_update(skip_locked=True)
-    return due  # SQLite's one writer has the whole database to itself
-
-
-def _requests(connection: Connection, message_ids: Sequence[int]) -> dict[int, JsonObject]:
-    rows = connection.execute(
-        select(MessageContent.message_id, MessageContent.request).where(
-            MessageContent.message_id.in_(message_ids)
-        )
-    )
-    return {row[0]: row[1] for row in rows}
+    contents = connection.execute(_REQUESTS, {"ids": [row.id for row in rows]})
+    requests: dict[int, JsonObject] = {row[0]: row[1] for row in contents}
+    # Without its request a message fails by itself when it is prepared, not its whole batch here.
+    return [_claim_of(row, requests.get(row.id, {})) for row in rows]
 
 
 def _claim_of(row: Row[*tuple[Any, ...]], request: JsonObject) -> Claim:
     return Claim(
-        id=row[0],
-        public_id=row[1],
-        workspace_id=row[2],
-        mode=Mode.of(row[3]),
-        channel=Channel(row[4]),
-        status=MessageStatus(row[5]),
-        recipient=row[6],
-        recipient_key=row[7],
-        template_slug=row[8],
-        template_version_id=row[9],
-        vars=row[10],
-        from_override=row[11],
-        attempts=row[12],
-        created_at=row[13],
-        lease_token=row[14],
+        id=row.id,
+        public_id=row.public_id,
+        workspace_id=row.workspace_id,
+        mode=Mode.of(row.livemode),
+        channel=Channel(row.channel),
+        status=MessageStatus(row.status),
+        recipient=row.recipient,
+        recipient_key=row.recipient_key,
+        template_slug=row.template_slug,
+        template_version_id=row.template_version_id,
+        lane=row.lane,
+        vars=row.vars,
+        from_override=row.from_override,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        lease_token=row.lease_token,
+        lease_until=row.lease_until,
         request=request,
     )
 
 
-def renew(
-    connection: Connection,
-    leases: Mapping[int, str],
-    *,
-    now: datetime,
-    lease_seconds: float,
-) -> None:
-    """Lengthen the leases of work still under way; one that was lost stays lost."""
-    until = now + timedelta(seconds=lease_seconds)
-    for message_id, token in sorted(leases.items()):
-        connection.execute(
-            update(Message)
-            .where(Message.id == message_id, Message.lease_token == token)
-            .values(lease_until=until)
-        )
+def renew(connection: Connection, leases: Mapping[int, str], *, until: datetime) -> set[int]:
+    """Lengthen the leases of work under way, given by message id and token.
+
+    Returns the messages that are still ours; a lease that was lost stays lost.
+    """
+    kept = _still_ours(connection, leases)
+    _set(connection, kept, lease_until=until)
+    return kept
 
 
 def release(connection: Connection, leases: Mapping[int, str]) -> None:
-    """Give back claimed messages that were not begun, so that another process takes them now."""
-    for message_id, token in sorted(leases.items()):
-        connection.execute(
-            update(Message)
-            .where(Message.id == message_id, Message.lease_token == token)
-            .values(lease_until=None, lease_token=None)
-        )
+    """Give back claimed messages that were not begun, to be claimed anew at once."""
+    kept = _still_ours(connection, leases)
+    _set(connection, kept, lease_until=None, lease_token=None)
+
+
+def move(connection: Connection, leases: Mapping[int, str], lanes: Mapping[int, str]) -> None:
+    """Give back claimed messages that belong into other lanes, named by message id."""
+    for message_id in sorted(_still_ours(connection, leases)):
+        _set(connection, {message_id}, lease_until=None, lease_token=None, lane=lanes[message_id])
+
+
+def _still_ours(connection: Connection, leases: Mapping[int, str]) -> set[int]:
+    locked = lock_messages(connection, list(leases))
+    return {id_ for id_, message in locked.items() if message.lease_token == leases[id_]}
+
+
+def _set(connection: Connection, message_ids: Collection[int], **values: Any) -> None:
+    if message_ids:
+        connection.execute(update(Message).where(Message.id.in_(message_ids)).values(**values))
 
 
 def lock_messages(connection: Connection, message_ids: Sequence[int]) -> dict[int, LockedMessage]:
     """Lock rows in the order of their ids, so that two batches never wait for each other."""
-    statement = (
-        select(
-            Message.id,
-            Message.public_id,
-            Message.workspace_id,
-            Message.livemode,
-            Message.status,
-            Message.lease_token,
-            Message.due_at,
-            Message.attempts,
-            Message.opened_at,
-            Message.clicked_at,
-        )
-        .where(Message.id.in_(sorted(set(message_ids))))
-        .order_by(Message.id)
-        .with_for_update()
-    )
-    rows = connection.execute(statement)
-    return {
-        row[0]: LockedMessage(
-            id=row[0],
-            public_id=row[1],
-            workspace_id=row[2],
-            livemode=row[3],
-            status=MessageStatus(row[4]),
-            lease_token=row[5],
-            due_at=row[6],
-            attempts=row[7],
-            opened_at=row[8],
-            clicked_at=row[9],
-        )
-        for row in rows
-    }
-
-
-def find_next_due(connection: Connection) -> datetime | None:
-    """When the next message becomes due, or None when nothing waits."""
-    statement = select(func.min(Message.due_at)).where(Message.due_at.is_not(None))
-    return connection.execute(statement).scalar_one()
+    if not message_ids:
+        return {}
+    rows = connection.execute(_LOCK, {"ids": sorted(set(message_ids))})
+    return {row[0]: LockedMessage(MessageStatus(row[1]), row[2]) for row in rows}

@@ -37,7 +37,7 @@ TOOLS: Final = VOCABULARY | {
     "rate_limits",
 }
 STORE: Final = TOOLS | {"models", "database", "changes"}
-PRODUCT: Final = STORE | {"acceptance", "outbox", "providers", "simulator", "services"}
+PRODUCT: Final = STORE | {"acceptance", "outbox", "lanes", "providers", "simulator", "services"}
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
@@ -62,8 +62,10 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "changes": TOOLS | {"models"},
     "acceptance": STORE,
     "outbox": STORE,
+    "lanes": frozenset(),
     "services": PRODUCT,
-    "dispatcher": PRODUCT,
+    "calls": PRODUCT,
+    "dispatcher": PRODUCT | {"calls"},
     "web": PRODUCT | {"dispatcher"},
     "client": frozenset(),
     "cli": PRODUCT | {"dispatcher", "web", "client"},

@@ -15,16 +15,16 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection as DatabaseConnection
-from sqlalchemy import Engine, Row, select, update
+from sqlalchemy import Engine, Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from senderkit.crypto import Vault
 from senderkit.domain import Channel, Clock, new_uuid
 from senderkit.errors import AccountBroken, SealBroken, SettingsError
 from senderkit.http_client import HttpClient
-from senderkit.models import Connection, Template
+from senderkit.models import Connection, Message, Template
 from senderkit.providers import PROVIDERS, get_provider
-from senderkit.providers.base import Adapter
+from senderkit.providers.base import Adapter, Provider
 from senderkit.providers.smtp import connection_fields_from_url
 from senderkit.settings import Settings
 
@@ -34,11 +34,15 @@ ENVIRONMENT_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "senderkit:environmen
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The connection that a message goes through. `credentials` are sealed unless `fields` is."""
+    """The connection that a message goes through.
+
+    Its credentials are sealed, but for the environment's, which are in `fields`. `version` is when
+    they were last changed; the environment's do not change while the process lives.
+    """
 
     connection_id: str
     provider: str
-    version: str
+    version: datetime | None
     broken_reason: str | None = None
     sealed_fields: bytes = field(default=b"", repr=False)
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -59,7 +63,7 @@ class Connections:
         self._clock = clock
         self._http = http
         self._environment = _environment_route(smtp_url, mail_from)
-        self._adapters: dict[str, tuple[str, Adapter]] = {}
+        self._adapters: dict[str, tuple[datetime | None, Adapter]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -78,13 +82,8 @@ class Connections:
         own = _find_template_route(connection, workspace_id, template_slug)
         if own is not None:
             return own
-        row = connection.execute(
-            _ROUTE.where(
-                Connection.workspace_id == workspace_id,
-                Connection.channel == channel.value,
-                Connection.is_default.is_(True),
-            )
-        ).one_or_none()
+        values = {"of_workspace": workspace_id, "of_channel": channel.value}
+        row = connection.execute(_DEFAULT_ROUTE, values).one_or_none()
         if row is not None:
             return _route_of(row)
         return self._environment if channel is Channel.EMAIL else None
@@ -92,12 +91,11 @@ class Connections:
     def adapter(self, route: Route) -> Adapter:
         """The adapter of a route. Raises `AccountBroken` when its credentials cannot be used."""
         with self._lock:
-            version, adapter = self._adapters.get(route.connection_id, ("", None))
+            version, adapter = self._adapters.get(route.connection_id, (None, None))
             if adapter is not None and version == route.version:
                 return adapter
-            made = get_provider(route.provider).connect(
-                self._fields(route), self._clock, self._http
-            )
+            kind = _provider(route.provider)
+            made = kind.connect(self._fields(route), self._clock, self._http)
             self._adapters[route.connection_id] = (route.version, made)
         if adapter is not None:
             adapter.close()
@@ -166,6 +164,12 @@ class Connections:
         return added
 
 
+def _provider(name: str) -> Provider:
+    if name not in PROVIDERS:
+        raise AccountBroken(f"This server has no provider '{name}'.")
+    return PROVIDERS[name]
+
+
 _ROUTE: Final = select(
     Connection.uuid,
     Connection.provider,
@@ -173,10 +177,18 @@ _ROUTE: Final = select(
     Connection.broken_reason,
     Connection.sealed_fields,
 )
+_DEFAULT_ROUTE: Final = _ROUTE.where(
+    Connection.workspace_id == bindparam("of_workspace"),
+    Connection.channel == bindparam("of_channel"),
+    Connection.is_default.is_(True),
+)
+_TEMPLATE_ROUTE: Final = _ROUTE.join(Template, Template.connection_id == Connection.id).where(
+    Template.workspace_id == bindparam("of_workspace"), Template.slug == bindparam("of_slug")
+)
 
 
 def _route_of(row: Row[*tuple[Any, ...]]) -> Route:
-    return Route(row[0], row[1], row[2].isoformat(), row[3], row[4])
+    return Route(row[0], row[1], row[2], row[3], row[4])
 
 
 def _find_template_route(
@@ -184,11 +196,8 @@ def _find_template_route(
 ) -> Route | None:
     if template_slug is None:
         return None
-    row = connection.execute(
-        _ROUTE.join(Template, Template.connection_id == Connection.id).where(
-            Template.workspace_id == workspace_id, Template.slug == template_slug
-        )
-    ).one_or_none()
+    values = {"of_workspace": workspace_id, "of_slug": template_slug}
+    row = connection.execute(_TEMPLATE_ROUTE, values).one_or_none()
     return None if row is None else _route_of(row)
 
 
@@ -196,7 +205,7 @@ def _environment_route(smtp_url: str | None, mail_from: str | None) -> Route | N
     if smtp_url is None or mail_from is None:
         return None
     fields = connection_fields_from_url(smtp_url, mail_from)
-    return Route(ENVIRONMENT_ID, PROVIDERS["smtp"].name, "environment", fields=fields)
+    return Route(ENVIRONMENT_ID, PROVIDERS["smtp"].name, None, fields=fields)
 
 
 def problems_of(settings: Settings) -> tuple[str, ...]:
@@ -208,11 +217,35 @@ def problems_of(settings: Settings) -> tuple[str, ...]:
     return ()
 
 
-def mark_broken(engine: Engine, connection_id: str, reason: str, now: datetime) -> None:
-    """Nothing more goes through this connection until a person repairs it."""
+def mark_broken(engine: Engine, route: Route, reason: str) -> None:
+    """Nothing more goes through this connection until a person repairs it.
+
+    Unless somebody just did: the mark is for the credentials that failed. The environment's
+    connection has no row: it counts as broken while messages are held for it.
+    """
     with engine.begin() as connection:
         connection.execute(
             update(Connection)
-            .where(Connection.uuid == connection_id)
-            .values(broken_reason=reason, updated_at=now)
+            .where(Connection.uuid == route.connection_id, Connection.updated_at == route.version)
+            .values(broken_reason=reason)
         )
+
+
+def find_environment_fault(connection: DatabaseConnection, workspace_id: int) -> str | None:
+    """Why messages are held for the environment's connection, or None while it is not broken."""
+    statement = select(Message.held_reason).where(
+        Message.connection_id == ENVIRONMENT_ID,
+        Message.held_reason.is_not(None),
+        Message.workspace_id == workspace_id,
+    )
+    return connection.execute(statement.limit(1)).scalar_one_or_none()
+
+
+def forget_broken(
+    connection: DatabaseConnection, workspace_id: int, connection_id: str | None
+) -> None:
+    """Let a connection be tried again; all of the workspace's when none is named."""
+    statement = update(Connection).where(Connection.workspace_id == workspace_id)
+    if connection_id is not None:
+        statement = statement.where(Connection.uuid == connection_id)
+    connection.execute(statement.values(broken_reason=None))

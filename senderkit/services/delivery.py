@@ -8,78 +8,51 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Update,
+    bindparam,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from senderkit.changes import take_numbers
-from senderkit.domain import (
-    CANCELABLE,
-    AttemptOutcome,
-    JsonObject,
-    MessageStatus,
-    Receipt,
-    TimelineEvent,
-    may_move,
-)
+from senderkit.domain import CANCELABLE, AttemptOutcome, may_move
 from senderkit.errors import NotCancelable, NotFound
 from senderkit.models import Attempt, Message, MessageContent, TimelineEntry
-from senderkit.outbox import Claim, LockedMessage, lock_messages
+from senderkit.outbox import LockedMessage, lock_messages
+from senderkit.services import connections, steps
+from senderkit.services.steps import Change, Entry, Past
 
-_DONE: Final[Mapping[str, Any]] = {"due_at": None, "lease_until": None, "lease_token": None}
-_MAX_ERROR: Final = 1000
+_RELEASED_AT_ONCE: Final = 500
+_TRIES: Final = frozenset({AttemptOutcome.UNAVAILABLE.value, AttemptOutcome.UNKNOWN.value})
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One step for the timeline; `detail` holds the step's own extra fields."""
-
-    event: TimelineEvent
-    at: datetime
-    detail: JsonObject = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is to become of one message.
-
-    `status` None leaves it as it is. With a `lease_token`, the change is dropped unless the lease
-    is still ours. `rendered` is kept for the dashboard; `attempt` ends the attempt of that number.
-    """
-
-    message_id: int
-    entries: tuple[Entry, ...]
-    status: MessageStatus | None = None
-    lease_token: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
-    rendered: JsonObject | None = None
-    attempt: AttemptEnd | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptEnd:
-    """How the attempt `number` of a message ended."""
-
-    number: int
-    outcome: AttemptOutcome
-    finished_at: datetime
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """A provider call about to be made: committed before it, so that a crash leaves a trace."""
-
-    claim: Claim
-    connection_id: str
-    provider: str
-    rendered: JsonObject
-
-    @property
-    def number(self) -> int:
-        return self.claim.attempts + 1
+# The statements are made once: making them costs more than running them.
+_ADD_ENTRY: Final = insert(TimelineEntry)
+_BEGIN_ATTEMPT: Final = insert(Attempt)
+_END_ATTEMPT: Final = (
+    update(Attempt)
+    .where(
+        Attempt.__table__.c.message_id == bindparam("of_id"),
+        Attempt.__table__.c.number == bindparam("of_number"),
+    )
+    .values(
+        outcome=bindparam("ended_as"), finished_at=bindparam("ended_at"), detail=bindparam("words")
+    )
+)
+_KEEP_RENDERED: Final = (
+    update(MessageContent)
+    .where(MessageContent.__table__.c.message_id == bindparam("of_id"))
+    .values(rendered=bindparam("output"))
+)
 
 
 def apply_changes(connection: Connection, changes: Sequence[Change]) -> set[int]:
@@ -95,10 +68,11 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> set[int]
         rows = [_entry_row(change.message_id, next(numbers), entry) for entry in change.entries]
         entries.extend(rows)
         updates.append(_message_update(change, rows))
-    connection.execute(insert(TimelineEntry), entries)
+    connection.execute(_ADD_ENTRY, entries)
     _update_messages(connection, updates)
     _update_contents(connection, allowed)
     _end_attempts(connection, allowed)
+    _begin_attempts(connection, allowed)
     return {change.message_id for change in allowed}
 
 
@@ -123,9 +97,11 @@ def _entry_row(message_id: int, number: int, entry: Entry) -> dict[str, Any]:
 
 
 def _message_update(change: Change, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    values = {"of_id": change.message_id, "change_seq": rows[-1]["change_seq"], **change.values}
+    """Its keys name the parameters of `_message_statement`."""
+    values = {"of_id": change.message_id, "new_change_seq": rows[-1]["change_seq"]}
+    values |= {f"new_{name}": value for name, value in change.values.items()}
     if change.status is not None:
-        values["status"] = change.status.value
+        values["new_status"] = change.status.value
     return values
 
 
@@ -133,22 +109,19 @@ def _update_messages(connection: Connection, updates: Iterable[dict[str, Any]]) 
     """One UPDATE for each set of columns, run over all its rows."""
     by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for values in updates:
-        by_columns[tuple(sorted(values))].append(values)
-    table = Message.__table__
+        by_columns[tuple(values)].append(values)
     for columns, rows in by_columns.items():
-        names = [name for name in columns if name != "of_id"]
-        statement = (
-            update(Message)
-            .where(table.c.id == bindparam("of_id"))
-            .values({name: bindparam(f"new_{name}") for name in names})
-        )
-        connection.execute(
-            statement,
-            [
-                {"of_id": row["of_id"], **{f"new_{name}": row[name] for name in names}}
-                for row in rows
-            ],
-        )
+        connection.execute(_message_statement(columns), rows)
+
+
+@cache
+def _message_statement(names: tuple[str, ...]) -> Update:
+    columns = [name for name in names if name != "of_id"]
+    return (
+        update(Message)
+        .where(Message.__table__.c.id == bindparam("of_id"))
+        .values({name.removeprefix("new_"): bindparam(name) for name in columns})
+    )
 
 
 def _update_contents(connection: Connection, changes: Iterable[Change]) -> None:
@@ -158,217 +131,58 @@ def _update_contents(connection: Connection, changes: Iterable[Change]) -> None:
         if change.rendered is not None
     ]
     if rows:
-        connection.execute(
-            update(MessageContent)
-            .where(MessageContent.__table__.c.message_id == bindparam("of_id"))
-            .values(rendered=bindparam("output")),
-            rows,
-        )
+        connection.execute(_KEEP_RENDERED, rows)
 
 
 def _end_attempts(connection: Connection, changes: Iterable[Change]) -> None:
-    for change in changes:
-        if change.attempt is None:
-            continue
-        connection.execute(
-            update(Attempt)
-            .where(Attempt.message_id == change.message_id, Attempt.number == change.attempt.number)
-            .values(
-                outcome=change.attempt.outcome.value,
-                finished_at=change.attempt.finished_at,
-                detail=change.attempt.detail,
-            )
-        )
-
-
-# -- the dispatcher's changes -----------------------------------------------------------------
-
-
-def begin_attempts(
-    connection: Connection, beginnings: Sequence[Beginning], now: datetime
-) -> set[int]:
-    """Mark messages `rendered` and their attempts begun; return the ids that may be sent.
-
-    A message that was canceled, or whose lease was lost, is not among them.
-    """
-    cut_off = _cut_off_attempts(connection, [begin.claim.id for begin in beginnings])
-    changes = [_beginning_change(begin, cut_off.get(begin.claim.id), now) for begin in beginnings]
-    begun = apply_changes(connection, changes)
-    rows = [_attempt_row(begin, now) for begin in beginnings if begin.claim.id in begun]
+    rows = [
+        {
+            "of_id": change.message_id,
+            "of_number": change.attempt.number,
+            "ended_as": change.attempt.outcome.value,
+            "ended_at": change.attempt.finished_at,
+            "words": change.attempt.detail,
+        }
+        for change in changes
+        if change.attempt is not None
+    ]
     if rows:
-        connection.execute(insert(Attempt), rows)
-    return begun
+        connection.execute(_END_ATTEMPT, rows)
 
 
-def _cut_off_attempts(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]:
-    """The attempts that a crash left without an outcome, by message."""
-    statement = select(Attempt.message_id, Attempt.number).where(
-        Attempt.message_id.in_(message_ids), Attempt.outcome.is_(None)
-    )
-    return {row[0]: row[1] for row in connection.execute(statement)}
-
-
-def _beginning_change(begin: Beginning, cut_off: int | None, now: datetime) -> Change:
-    entries: list[Entry] = []
-    end = None
-    if cut_off is not None:
-        reason = "The process stopped during the attempt: the provider may have taken the message."
-        entries.append(Entry(TimelineEvent.IN_DOUBT, now, {"attempt": cut_off, "reason": reason}))
-        end = AttemptEnd(cut_off, AttemptOutcome.UNKNOWN, now, reason)
-    if begin.claim.status is MessageStatus.SCHEDULED:
-        entries.append(Entry(TimelineEvent.QUEUED, now))
-    if begin.claim.status is not MessageStatus.RENDERED:
-        entries.append(Entry(TimelineEvent.RENDERED, now))
-    detail = {"provider": begin.provider, "attempt": begin.number}
-    entries.append(Entry(TimelineEvent.DISPATCHED, now, detail))
-    return Change(
-        begin.claim.id,
-        tuple(entries),
-        MessageStatus.RENDERED,
-        begin.claim.lease_token,
+def _begin_attempts(connection: Connection, changes: Iterable[Change]) -> None:
+    rows = [
         {
-            "attempts": begin.number,
-            "provider": begin.provider,
-            "connection_id": begin.connection_id,
-        },
-        begin.rendered,
-        end,
+            "message_id": change.message_id,
+            "number": change.begins.number,
+            "connection_id": change.begins.connection_id,
+            "provider": change.begins.provider,
+            "started_at": change.entries[-1].at,
+        }
+        for change in changes
+        if change.begins is not None
+    ]
+    if rows:
+        connection.execute(_BEGIN_ATTEMPT, rows)
+
+
+def past_attempts(connection: Connection, message_ids: Sequence[int]) -> dict[int, Past]:
+    """The earlier attempts of messages, by message id; one that had none is not there."""
+    if not message_ids:
+        return {}
+    rows = connection.execute(
+        select(Attempt.message_id, Attempt.number, Attempt.outcome)
+        .where(Attempt.message_id.in_(message_ids))
+        .order_by(Attempt.message_id, Attempt.number)
     )
-
-
-def _attempt_row(begin: Beginning, now: datetime) -> dict[str, Any]:
-    return {
-        "message_id": begin.claim.id,
-        "number": begin.number,
-        "connection_id": begin.connection_id,
-        "provider": begin.provider,
-        "started_at": now,
-    }
-
-
-def accepted(begin: Beginning, receipt: Receipt, now: datetime) -> Change:
-    """The provider took the message."""
-    detail: dict[str, Any] = {"provider": begin.provider}
-    if receipt.provider_message_id:
-        detail["providerMessageId"] = receipt.provider_message_id
-    if receipt.detail:
-        detail["detail"] = receipt.detail
-    return Change(
-        begin.claim.id,
-        (Entry(TimelineEvent.SENT, now, detail),),
-        MessageStatus.SENT,
-        begin.claim.lease_token,
-        {
-            **_DONE,
-            "provider_message_id": receipt.provider_message_id,
-            "latency_ms": latency_ms(begin.claim, now),
-            "error": None,
-        },
-        attempt=AttemptEnd(begin.number, AttemptOutcome.ACCEPTED, now, receipt.detail),
-    )
-
-
-def latency_ms(claim: Claim, now: datetime) -> int:
-    """Milliseconds from acceptance to the hand-over."""
-    return max(0, (now - claim.created_at) // timedelta(milliseconds=1))
-
-
-_END_EVENTS: Final = {
-    MessageStatus.FAILED: TimelineEvent.FAILED,
-    MessageStatus.SUPPRESSED: TimelineEvent.SUPPRESSED,
-    MessageStatus.OPTED_OUT: TimelineEvent.OPTED_OUT,
-}
-
-
-def ended(
-    claim: Claim,
-    status: MessageStatus,
-    reason: str,
-    now: datetime,
-    *,
-    attempt: AttemptEnd | None = None,
-    rendered: JsonObject | None = None,
-) -> Change:
-    """The message ends as failed, suppressed or opted out, for a reason that people read."""
-    text = reason[:_MAX_ERROR]
-    return Change(
-        claim.id,
-        (*_late_queued(claim, now), Entry(_END_EVENTS[status], now, {"reason": text})),
-        status,
-        claim.lease_token,
-        {**_DONE, "error": text},
-        rendered,
-        attempt,
-    )
-
-
-def retried(begin: Beginning, end: AttemptEnd, delay_seconds: float, *, in_doubt: bool) -> Change:
-    """Try again after `delay_seconds`. An attempt of unknown outcome is marked as in doubt."""
-    now, reason = end.finished_at, (end.detail or "")[:_MAX_ERROR]
-    detail = {"reason": reason, "attempt": end.number, "inSeconds": round(delay_seconds)}
-    doubt = Entry(TimelineEvent.IN_DOUBT, now, {"attempt": end.number, "reason": reason})
-    return Change(
-        begin.claim.id,
-        (*((doubt,) if in_doubt else ()), Entry(TimelineEvent.RETRY, now, detail)),
-        None,
-        begin.claim.lease_token,
-        {
-            "due_at": now + timedelta(seconds=delay_seconds),
-            "lease_until": None,
-            "lease_token": None,
-            "error": reason,
-        },
-        attempt=end,
-    )
-
-
-def held(claim: Claim, reason: str, now: datetime, *, attempt: AttemptEnd | None = None) -> Change:
-    """Keep the message until its connection is repaired: no status change, nothing due."""
-    text = reason[:_MAX_ERROR]
-    return Change(
-        claim.id,
-        (Entry(TimelineEvent.HELD, now, {"reason": text}),),
-        None,
-        claim.lease_token,
-        {**_DONE, "held_reason": text},
-        attempt=attempt,
-    )
-
-
-def _late_queued(claim: Claim, now: datetime) -> tuple[Entry, ...]:
-    return (Entry(TimelineEvent.QUEUED, now),) if claim.status is MessageStatus.SCHEDULED else ()
-
-
-def simulated_delivery(claim: Claim, rendered: JsonObject, now: datetime) -> Change:
-    """A test message's whole way to `delivered`, in one step."""
-    detail = {"simulated": True}
-    entries = (
-        *_late_queued(claim, now),
-        *(() if claim.status is MessageStatus.RENDERED else (Entry(TimelineEvent.RENDERED, now),)),
-        Entry(TimelineEvent.SENT, now, detail),
-        Entry(TimelineEvent.DELIVERED, now, detail),
-    )
-    values = {**_DONE, "latency_ms": latency_ms(claim, now), "error": None}
-    return Change(claim.id, entries, MessageStatus.DELIVERED, claim.lease_token, values, rendered)
-
-
-def simulated_delay(
-    claim: Claim, rendered: JsonObject, reason: str, delay_seconds: float, now: datetime
-) -> Change:
-    """A test message whose first try meets a simulated transient fault."""
-    entries = (
-        *_late_queued(claim, now),
-        Entry(TimelineEvent.RENDERED, now),
-        Entry(TimelineEvent.RETRY, now, {"reason": reason, "inSeconds": round(delay_seconds)}),
-    )
-    values = {
-        "due_at": now + timedelta(seconds=delay_seconds),
-        "lease_until": None,
-        "lease_token": None,
-        "attempts": claim.attempts + 1,
-        "error": reason,
-    }
-    return Change(claim.id, entries, MessageStatus.RENDERED, claim.lease_token, values, rendered)
+    found: dict[int, Past] = {}
+    for message_id, number, outcome in rows:
+        past = found.get(message_id, Past())
+        found[message_id] = Past(
+            past.tries + (outcome is None or outcome in _TRIES),
+            number if outcome is None else past.cut_off,
+        )
+    return found
 
 
 # -- from outside -----------------------------------------------------------------------------
@@ -393,9 +207,54 @@ def cancel(
         status = lock_messages(connection, [message_id])[message_id].status
         if status not in CANCELABLE:
             raise NotCancelable(f"This message is {status.value}: it can no longer be canceled.")
-        entry = Entry(TimelineEvent.CANCELED, now, {"by": by})
-        change = Change(message_id, (entry,), MessageStatus.CANCELED, None, _DONE)
-        apply_changes(connection, [change])
+        apply_changes(connection, [steps.canceled(message_id, by, now)])
+
+
+def release_held(
+    engine: Engine,
+    workspace_id: int,
+    *,
+    connection_id: str | None = None,
+    now: datetime,
+    by: str,
+) -> int:
+    """Try held messages again, all or those of one connection; return how many they were.
+
+    What marks their connections as broken is forgotten: the next failure marks them anew. `by` is
+    the public id of a person or key, or what else released them.
+    """
+    of_connection = () if connection_id is None else (Message.connection_id == connection_id,)
+    with engine.begin() as connection:
+        connections.forget_broken(connection, workspace_id, connection_id)
+    return _release(engine, now, by, Message.workspace_id == workspace_id, *of_connection)
+
+
+def release_unconnected(engine: Engine, *, now: datetime, by: str) -> int:
+    """Try again what waits for the environment's connection, or for any; return how many."""
+    without_one = or_(
+        Message.connection_id.is_(None), Message.connection_id == connections.ENVIRONMENT_ID
+    )
+    return _release(engine, now, by, without_one)
+
+
+def _release(engine: Engine, now: datetime, by: str, *which: ColumnElement[bool]) -> int:
+    """Some at a time, so that no transaction is long; each at most once, held anew or not."""
+    count, last_id = 0, 0
+    while True:
+        with engine.begin() as connection:
+            statement = (
+                select(Message.id)
+                .where(Message.held_reason.is_not(None), Message.id > last_id, *which)
+                .order_by(Message.id)
+                .limit(_RELEASED_AT_ONCE)
+                .with_for_update()
+            )
+            held_ids = list(connection.execute(statement).scalars())
+            apply_changes(connection, [steps.released(id_, by, now) for id_ in held_ids])
+        count += len(held_ids)
+        if len(held_ids) < _RELEASED_AT_ONCE:
+            return count
+        last_id = held_ids[-1]
 
 
 def note(connection: Connection, message_id: int, entry: Entry) -> None:

@@ -1,32 +1,74 @@
-"""From a claimed message to what an adapter takes: suppression, rendering, route, envelope."""
+"""From a claimed message to what is to be done about it: suppression, rendering, route, envelope.
+
+A test message is simulated here: what becomes of it is a change and never a call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from sqlalchemy import Connection, Engine, select
+import structlog
+from sqlalchemy import Connection, Engine, bindparam, func, select
 
+from senderkit import simulator
 from senderkit.crypto import Signer
-from senderkit.domain import Attachment, Channel, Outgoing
+from senderkit.database import is_outage
+from senderkit.domain import Attachment, Channel, Clock, MessageStatus, Mode, Outgoing
 from senderkit.errors import TemplateError
 from senderkit.models import MessageAttachment
 from senderkit.outbox import Claim
-from senderkit.rendering import Rendered, compile_content, literal_body
-from senderkit.services import suppressions
-from senderkit.services.connections import Connections, Route
+from senderkit.rendering import Rendered, compile_content, literal_body, render_output
+from senderkit.services import steps, suppressions
+from senderkit.services.connections import (
+    ENVIRONMENT_ID,
+    Connections,
+    Route,
+    find_environment_fault,
+)
 from senderkit.services.sending import stored_envelope
+from senderkit.services.steps import Beginning, Change, Past
 from senderkit.services.templates import CompiledVersions
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A live message made ready, or why it cannot be."""
+class Call:
+    """A provider call, ready but for the attachments, which are read when it is made.
 
-    outgoing: Outgoing | None = None
-    route: Route | None = None
-    is_opted_out: bool = False
-    fault: TemplateError | None = None
+    `attachment_bytes` is None when there are none.
+    """
+
+    beginning: Beginning
+    outgoing: Outgoing
+    route: Route
+    attachment_bytes: int | None
+
+    @property
+    def claim(self) -> Claim:
+        return self.beginning.claim
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The message goes through another connection than the one its lane is for."""
+
+    lane: str
+
+
+Prepared = Call | Change | Elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What the database says about a live message. `route` None: nothing delivers it."""
+
+    is_opted_out: bool
+    route: Route | None
+    attachment_bytes: int | None
 
 
 class Preparing:
@@ -39,14 +81,81 @@ class Preparing:
         connections: Connections,
         signer: Signer,
         unsubscribe_url: str,
+        clock: Clock,
     ) -> None:
         self._reader = reader
         self._compiled = compiled
         self._connections = connections
         self._signer = signer
         self._unsubscribe_url = unsubscribe_url
+        self._clock = clock
+        self._loading = threading.Lock()
 
-    def render(self, claim: Claim) -> Rendered:
+    def prepare(self, claims: Sequence[tuple[Claim, Past]]) -> Iterator[tuple[Claim, Prepared]]:
+        """What is to be done about each message, one after the other.
+
+        A message that cannot be prepared, whatever it stirs up, fails by itself. Raises only when
+        the database cannot be used.
+        """
+        found = self._look_up([claim for claim, _ in claims if claim.mode is Mode.LIVE])
+        for claim, past in claims:
+            yield claim, self._guarded(claim, past, found)
+
+    def _guarded(
+        self, claim: Claim, past: Past, found: Mapping[int, _Circumstances | Exception]
+    ) -> Prepared:
+        try:
+            return self._prepared(claim, past, found)
+        except TemplateError as error:
+            reason = f"The template cannot be rendered: {error}"
+        except Exception as error:  # the guard around one message
+            if is_outage(error):
+                raise
+            _log.exception("message_not_prepared", message_id=claim.public_id)
+            name = type(error).__name__
+            reason = f"An unexpected error stopped this message ({name}). It was logged."
+        return steps.ended(claim, MessageStatus.FAILED, reason, self._clock())
+
+    def _prepared(
+        self, claim: Claim, past: Past, found: Mapping[int, _Circumstances | Exception]
+    ) -> Prepared:
+        if claim.mode is Mode.TEST:
+            return self._simulated(claim)
+        circumstances = found[claim.id]
+        if isinstance(circumstances, Exception):
+            raise circumstances
+        return self._routed(claim, past, circumstances)
+
+    def _simulated(self, claim: Claim) -> Change:
+        rendered, now = render_output(self._render(claim).body), self._clock()
+        outcome = simulator.outcome_for(claim.channel, claim.recipient_key)
+        if outcome.is_delayed and claim.attempts == 0:
+            delay = simulator.DELAY_SECONDS
+            return steps.simulated_delay(claim, rendered, outcome.reason, delay, now)
+        if outcome.status is MessageStatus.DELIVERED:
+            return steps.simulated_delivery(claim, rendered, now)
+        if outcome.status is MessageStatus.OPTED_OUT:  # such a message is never rendered
+            return steps.ended(claim, outcome.status, outcome.reason, now)
+        return steps.ended(claim, outcome.status, outcome.reason, now, rendered=rendered)
+
+    def _routed(self, claim: Claim, past: Past, found: _Circumstances) -> Prepared:
+        now, route = self._clock(), found.route
+        if found.is_opted_out:
+            reason = "The recipient has opted out of this workspace's mail."
+            return steps.ended(claim, MessageStatus.OPTED_OUT, reason, now)
+        if route is None:
+            reason = f"No provider is connected that can deliver {claim.channel.value}."
+            return steps.held(claim, None, reason, now)
+        if route.broken_reason is not None:
+            return steps.held(claim, route.connection_id, route.broken_reason, now)
+        if route.connection_id != claim.lane:
+            return Elsewhere(route.connection_id)
+        outgoing = self._outgoing(claim)
+        output = render_output(outgoing.body)
+        beginning = Beginning(claim, route.connection_id, route.provider, output, past.tries)
+        return Call(beginning, outgoing, route, found.attachment_bytes)
+
+    def _render(self, claim: Claim) -> Rendered:
         """The words of a message, in either mode. Raises `TemplateError`."""
         if claim.template_version_id is not None:
             return self._compiled.get(claim.template_version_id).render(claim.vars)
@@ -55,68 +164,100 @@ class Preparing:
             return compile_content(claim.channel, content).interpolate(claim.vars)
         return Rendered(literal_body(claim.channel, content), ())
 
-    def prepare(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Prepared]]:
-        """Live messages only: an `Outgoing` cannot be made for another."""
-        if not claims:
-            return
-        with self._reader.connect() as connection:
-            stoppable = [claim for claim in claims if not _is_essential(claim)]
-            opted_out = suppressions.find_suppressed(connection, stoppable)
-            attachments = _attachments(connection, [claim.id for claim in claims])
-            routes = {claim.id: self._find_route(connection, claim) for claim in claims}
-        for claim in claims:
-            if claim.id in opted_out:
-                yield claim, Prepared(is_opted_out=True)
-            else:
-                yield claim, self._prepare(claim, routes[claim.id], attachments.get(claim.id, ()))
-
-    def _find_route(self, connection: Connection, claim: Claim) -> Route | None:
-        return self._connections.find_route(
-            connection, claim.workspace_id, claim.channel, claim.template_slug
-        )
-
-    def _prepare(
-        self, claim: Claim, route: Route | None, attachments: tuple[Attachment, ...]
-    ) -> Prepared:
-        try:
-            body = self.render(claim).body
-        except TemplateError as error:
-            return Prepared(fault=error)
-        outgoing = Outgoing(
+    def _outgoing(self, claim: Claim) -> Outgoing:
+        """What an adapter takes, for a live message: it cannot be made for another."""
+        return Outgoing(
             mode=claim.mode,
             message_id=claim.public_id,
             channel=claim.channel,
             recipient=claim.recipient,
-            body=body,
+            body=self._render(claim).body,
             envelope=stored_envelope(claim.request),
-            attachments=attachments,
             list_unsubscribe_url=self._find_unsubscribe_url(claim),
             idempotency_key=claim.public_id,
         )
-        return Prepared(outgoing, route)
 
     def _find_unsubscribe_url(self, claim: Claim) -> str | None:
         if claim.channel is not Channel.EMAIL or _is_essential(claim):
             return None
         return f"{self._unsubscribe_url}/{self._signer.sign(claim.public_id)}"
 
+    # -- what the database says -------------------------------------------------------------------
+
+    def _look_up(self, claims: Sequence[Claim]) -> dict[int, _Circumstances | Exception]:
+        """The circumstances of live messages by id: a few queries for all of them.
+
+        If that fails each is looked up alone, and has what went wrong in place of the answer.
+        """
+        if not claims:
+            return {}
+        try:
+            return dict(self._circumstances(claims))
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(claims) == 1:
+                return {claims[0].id: error}
+        return {id_: found for claim in claims for id_, found in self._look_up([claim]).items()}
+
+    def _circumstances(self, claims: Sequence[Claim]) -> Iterator[tuple[int, _Circumstances]]:
+        with self._reader.connect() as connection:
+            stoppable = [claim for claim in claims if not _is_essential(claim)]
+            opted_out = suppressions.find_suppressed(connection, stoppable)
+            sizes = _attachment_sizes(connection, [claim.id for claim in claims])
+            keys = {_route_key(claim) for claim in claims}
+            routes = {key: self._find_route(connection, *key) for key in keys}
+        for claim in claims:
+            route = routes[_route_key(claim)]
+            yield claim.id, _Circumstances(claim.id in opted_out, route, sizes.get(claim.id))
+
+    def _find_route(
+        self,
+        connection: Connection,
+        workspace_id: int,
+        channel: Channel,
+        template_slug: str | None,
+    ) -> Route | None:
+        route = self._connections.find_route(connection, workspace_id, channel, template_slug)
+        if route is None or route.connection_id != ENVIRONMENT_ID:
+            return route
+        return replace(route, broken_reason=find_environment_fault(connection, workspace_id))
+
+    def load_attachments(self, message_id: int) -> tuple[Attachment, ...]:
+        """The files of a message: read when it goes out, since they are large.
+
+        One read at a time, so that many senders do not take every connection to the database.
+        """
+        statement = (
+            select(MessageAttachment.__table__)
+            .where(MessageAttachment.message_id == message_id)
+            .order_by(MessageAttachment.position)
+        )
+        with self._loading, self._reader.connect() as connection:
+            return tuple(
+                Attachment(
+                    row.filename, row.content_type, row.content, row.is_inline, row.content_id
+                )
+                for row in connection.execute(statement)
+            )
+
 
 def _is_essential(claim: Claim) -> bool:
     return bool(claim.request.get("essential"))
 
 
-def _attachments(
-    connection: Connection, message_ids: Sequence[int]
-) -> dict[int, tuple[Attachment, ...]]:
-    rows = connection.execute(
-        select(MessageAttachment.__table__)
-        .where(MessageAttachment.message_id.in_(message_ids))
-        .order_by(MessageAttachment.message_id, MessageAttachment.position)
-    )
-    found: dict[int, tuple[Attachment, ...]] = {}
-    for row in rows:
-        attachment = Attachment(
-            row.filename, row.content_type, row.content, row.is_inline, row.content_id
-        )
-        found[row.message_id] = (*found.get(row.message_id, ()), attachment)
-    return found
+def _route_key(claim: Claim) -> tuple[int, Channel, str | None]:
+    return claim.workspace_id, claim.channel, claim.template_slug
+
+
+_SIZES: Final = (
+    select(MessageAttachment.message_id, func.sum(func.length(MessageAttachment.content)))
+    .where(MessageAttachment.message_id.in_(bindparam("ids", expanding=True)))
+    .group_by(MessageAttachment.message_id)
+)
+
+
+def _attachment_sizes(connection: Connection, message_ids: Sequence[int]) -> dict[int, int]:
+    """Bytes of all attachments together, by message id; none for a message without."""
+    rows = connection.execute(_SIZES, {"ids": message_ids})
+    return {row[0]: int(row[1]) for row in rows}

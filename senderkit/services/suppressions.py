@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from senderkit.domain import Channel, Mode, SuppressionReason, TimelineEvent
 from senderkit.models import Message, Suppression
 from senderkit.outbox import Claim
-from senderkit.services.delivery import Entry, note
+from senderkit.services.delivery import note
+from senderkit.services.steps import Entry
+
+_SUPPRESSED: Final = select(
+    Suppression.workspace_id, Suppression.channel, Suppression.recipient_key
+).where(
+    Suppression.workspace_id.in_(bindparam("workspaces", expanding=True)),
+    Suppression.channel.in_(bindparam("channels", expanding=True)),
+    Suppression.recipient_key.in_(bindparam("keys", expanding=True)),
+)
 
 
 def find_suppressed(connection: Connection, claims: Iterable[Claim]) -> set[int]:
@@ -22,11 +32,9 @@ def find_suppressed(connection: Connection, claims: Iterable[Claim]) -> set[int]
         by_key.setdefault(key, []).append(claim.id)
     if not by_key:
         return set()
-    rows = connection.execute(
-        select(Suppression.workspace_id, Suppression.channel, Suppression.recipient_key).where(
-            Suppression.recipient_key.in_({key[2] for key in by_key})
-        )
-    )
+    workspaces, channels, keys = map(set, zip(*by_key, strict=True))
+    values = {"workspaces": workspaces, "channels": channels, "keys": keys}
+    rows = connection.execute(_SUPPRESSED, values)
     return {found for row in rows for found in by_key.get((row[0], row[1], row[2]), ())}
 
 

@@ -76,7 +76,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     compiled = CompiledVersions(reader)
     signer = Signer(settings.secret_key, _UNSUBSCRIBE_SALT)
     preparing = Preparing(
-        reader, compiled, connections, signer, settings.public_url + UNSUBSCRIBE_PATH
+        reader, compiled, connections, signer, settings.public_url + UNSUBSCRIBE_PATH, clock
     )
     dispatcher = Dispatcher(engine, preparing, connections, clock, workers=settings.workers)
     writer = AcceptanceWriter(engine, clock, dispatcher.wake)

@@ -1,0 +1,167 @@
+"""Houses that can send for real: to a mail server on a socket, or to a provider made for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from senderkit import providers
+from senderkit.domain import Channel, Clock, Outgoing, Receipt
+from senderkit.providers.base import Adapter, Provider
+from senderkit.services import access, connections
+from senderkit.web.extensions import database
+from tests.conftest import MakeApp
+from tests.fakes import FakeSmtp
+from tests.make import Api, FakeClock, House
+
+React = Callable[[Outgoing], Receipt]
+
+
+@pytest.fixture
+def smtp() -> Iterator[FakeSmtp]:
+    with FakeSmtp() as server:
+        yield server
+
+
+@pytest.fixture
+def mail_settings(smtp: FakeSmtp) -> dict[str, str]:
+    """Settings of a house whose environment names the mail server."""
+    return {
+        "SMTP_URL": f"smtp://127.0.0.1:{smtp.port}",
+        "MAIL_FROM": "Acme <hello@acme.example>",
+    }
+
+
+@pytest.fixture
+def mail_house(make_app: MakeApp, clock: FakeClock, mail_settings: dict[str, str]) -> House:
+    house = House(make_app(**mail_settings), clock)
+    house.set_up()
+    return house
+
+
+class FakeProvider(Provider):
+    """A provider outside: it keeps what it is given and answers with what `react` returns."""
+
+    name = "fake-sms"
+    label = "Fake"
+    channel = Channel.SMS
+    fields = ()
+    capabilities = frozenset()
+
+    def __init__(self) -> None:
+        self.seen: list[Outgoing] = []
+        self.react: React = lambda outgoing: Receipt(f"their-{outgoing.message_id}")
+
+    def make_adapter(self, values: Mapping[str, str], clock: Clock) -> Adapter:
+        return _FakeAdapter(self)
+
+
+def fake_provider(name: str, react: React | None = None) -> FakeProvider:
+    """Another one, with a name of its own."""
+    made: FakeProvider = type("Other", (FakeProvider,), {"name": name})()
+    made.react = react or made.react
+    return made
+
+
+class _FakeAdapter(Adapter):
+    def __init__(self, provider: FakeProvider) -> None:
+        self._provider = provider
+
+    def send(self, outgoing: Outgoing) -> Receipt:
+        self._provider.seen.append(outgoing)
+        return self._provider.react(outgoing)
+
+    def check(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+RegisterProvider = Callable[[FakeProvider], FakeProvider]
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> RegisterProvider:
+    """Adds a provider to the registry for the time of a test."""
+
+    def add(provider: FakeProvider) -> FakeProvider:
+        extended = MappingProxyType({**providers.PROVIDERS, provider.name: provider})
+        monkeypatch.setattr(providers, "PROVIDERS", extended)
+        monkeypatch.setattr(connections, "PROVIDERS", extended)
+        return provider
+
+    return add
+
+
+@pytest.fixture
+def sms(register: RegisterProvider) -> FakeProvider:
+    return register(FakeProvider())
+
+
+def connect(
+    house: House, provider: str, *, name: str = "An account", is_default: bool = True
+) -> str:
+    """Store a connection in the house; return its id."""
+
+    def work() -> str:
+        session = database.session()
+        workspace = access.find_workspace(session)
+        assert workspace is not None
+        return house.runtime.connections.add(
+            session,
+            workspace_id=workspace.id,
+            provider=provider,
+            name=name,
+            credentials={},
+            is_default=is_default,
+            now=house.clock(),
+        ).uuid
+
+    connection_id: str = house.in_app(work)
+    return connection_id
+
+
+def text_message(**more: Any) -> dict[str, Any]:
+    """The body of a raw SMS send."""
+    return {"channel": "sms", "to": "+15555550100", "content": {"body": "Hello"}} | more
+
+
+@pytest.fixture
+def live(house: House, sms: FakeProvider) -> Api:
+    """An app with a live key, in a house with a connection for SMS."""
+    connect(house, sms.name)
+    return house.api("live")
+
+
+def events(message: dict[str, Any]) -> list[str]:
+    return [entry["e"] for entry in message["timeline"]]
+
+
+def entry(message: dict[str, Any], event: str) -> dict[str, Any]:
+    """The last entry with this word."""
+    found: dict[str, Any] = [entry for entry in message["timeline"] if entry["e"] == event][-1]
+    return found
+
+
+def raising(error: Exception) -> Callable[[Outgoing], Receipt]:
+    def react(_outgoing: Outgoing) -> Receipt:
+        raise error
+
+    return react
+
+
+def in_turn(*answers: Receipt | Exception) -> Callable[[Outgoing], Receipt]:
+    """Answers one call after the other; the last answer stays."""
+    left = list(answers)
+
+    def react(_outgoing: Outgoing) -> Receipt:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return react
