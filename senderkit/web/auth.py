@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from flask import Flask, current_app, g, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.routing import RequestRedirect
 
 from senderkit.errors import (
@@ -22,7 +23,7 @@ from senderkit.errors import (
 from senderkit.services.api_keys import Principal, find_principal
 from senderkit.web.media_types import accepts_json
 from senderkit.web.operations import operation_of
-from senderkit.web.runtime import runtime
+from senderkit.web.runtime import runtime, runtime_of
 
 API_PREFIX: Final = "/v1"
 _SCHEME: Final = "bearer"
@@ -65,16 +66,26 @@ def guard() -> None:
 
 
 def _authenticate() -> Principal:
-    token = _bearer_token()
+    token = _bearer_token(request.headers.get("Authorization", ""))
     found = find_principal(runtime().reader, token)
     if found is None:
         raise Unauthorized(token_given=True)
     return found
 
 
-def _bearer_token() -> str:
+def knows_key(app: Flask, authorization: str) -> bool:
+    """Whether an `Authorization` header holds a valid key, for a look before a large body."""
+    try:
+        return find_principal(runtime_of(app).reader, _bearer_token(authorization)) is not None
+    except Unauthorized:
+        return False
+    except SQLAlchemyError:
+        return True  # the guard will answer what has happened to the database
+
+
+def _bearer_token(authorization: str) -> str:
     """The token of the one `Authorization` header. A repeated header arrives with a comma."""
-    scheme, _, token = request.headers.get("Authorization", "").strip(" \t").partition(" ")
+    scheme, _, token = authorization.strip(" \t").partition(" ")
     token = token.strip(" \t")
     if scheme.lower() != _SCHEME or not token:
         raise Unauthorized(token_given=False)

@@ -6,22 +6,22 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from senderkit.commands import parse_json_object
-from senderkit.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from senderkit.errors import ApiError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 
 MAX_BODY_BYTES: Final = 25 * 1024 * 1024
 MAX_PAGE_BODY_BYTES: Final = 4 * 1024 * 1024
 """Of everything outside /v1."""
-BODY_TOO_LARGE: Final = "senderkit.body_too_large"
-"""In the WSGI environment: the front has given up on a body that is longer than its path allows."""
+BODY_FAULT: Final = "senderkit.body_fault"
+"""In the WSGI environment: the error to answer when the front gave up on a body, or None."""
 
 
 def refuse_unread_body() -> None:
-    """Raise 413 when the front has not handed the body on, on any path."""
-    if request.environ.get(BODY_TOO_LARGE):
-        raise RequestEntityTooLarge
+    """Raise what the front found wrong with the body, on any path."""
+    fault: ApiError | None = request.environ.get(BODY_FAULT)
+    if fault is not None:
+        raise fault
 
 
 def read_body() -> bytes:
@@ -62,7 +62,7 @@ def read_query() -> list[tuple[str, str]]:
     """The decoded query in its order. Raises `InvalidRequest` when it is no UTF-8."""
     try:
         return parse_qsl(
-            request.query_string.decode("ascii"),
+            request.query_string.decode("utf-8"),
             keep_blank_values=True,
             errors="strict",
             max_num_fields=200,

@@ -1,7 +1,7 @@
 """The async front: one process, granian's event loop in front, Flask in a pool of threads behind.
 
-Requests are read whole by the event loop (so a slow sender holds no thread), then run by Flask in
-one of the pool's threads. What must stay open for long is served by the loop itself and needs no
+Requests are taken in whole by the event loop (see `intake`), then run by Flask in one of the pool's
+threads. What must stay open for long is served by the loop itself and needs no
 thread at all: the front was chosen for that.
 """
 
@@ -22,8 +22,9 @@ from flask import Flask
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from senderkit.web.auth import is_api_path
-from senderkit.web.bodies import BODY_TOO_LARGE, MAX_BODY_BYTES, MAX_PAGE_BODY_BYTES
+from senderkit.web.auth import knows_key
+from senderkit.web.bodies import BODY_FAULT
+from senderkit.web.intake import Intake, Taken
 from senderkit.web.runtime import runtime_of
 
 _log = structlog.get_logger(__name__)
@@ -107,40 +108,40 @@ class Front:
         self._app = app
         self._threads = threads
         self._pool: ThreadPool | None = None
+        self._intake: Intake | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = ThreadPool(self._threads, loop)
+        self._intake = Intake(loop, self._knows_key)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        assert self._intake is not None  # noqa: S101 - granian calls __rsgi_init__ first
+        if scope.method in _BODYLESS:
+            await self._answer(scope, protocol, Taken())
+            return
+        taken = await self._intake.take(scope, protocol)
+        try:
+            await self._answer(scope, protocol, taken)
+        finally:
+            self._intake.give_back(taken)
+
+    async def _answer(self, scope: Any, protocol: Any, taken: Taken) -> None:
         assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
-        body = b"" if scope.method in _BODYLESS else await _read_body(scope, protocol)
-        environ = _environ(scope, body or b"")
-        environ[BODY_TOO_LARGE] = body is None
+        environ = _environ(scope, taken.body)
+        environ[BODY_FAULT] = taken.fault
         status, headers, content = await self._pool.run(lambda: _run_wsgi(self._app, environ))
-        if body is None:
+        if taken.fault is not None:
             # The rest of the body was not read: the connection cannot be used again.
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 
+    def _knows_key(self, authorization: str) -> asyncio.Future[Any]:
+        assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
+        return self._pool.run(lambda: knows_key(self._app, authorization))
+
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
-
-
-async def _read_body(scope: Any, protocol: Any) -> bytes | None:
-    """The whole body, or None when it is longer than its path may have. Never cut."""
-    limit = MAX_BODY_BYTES if is_api_path(scope.path) else MAX_PAGE_BODY_BYTES
-    declared = scope.headers.get("content-length")
-    if declared is not None and (not declared.isdigit() or int(declared) > limit):
-        return None
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in protocol:
-        size += len(chunk)
-        if size > limit:
-            return None
-        parts.append(bytes(chunk))
-    return b"".join(parts)
 
 
 def _environ(scope: Any, body: bytes) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def _environ(scope: Any, body: bytes) -> dict[str, Any]:
         "SCRIPT_NAME": "",
         "PATH_INFO": scope.path.encode("utf-8", "surrogateescape").decode("latin-1"),
         "RAW_URI": quote(scope.path),
-        "QUERY_STRING": scope.query_string,
+        "QUERY_STRING": scope.query_string.encode("utf-8", "surrogateescape").decode("latin-1"),
         "SERVER_NAME": host or "127.0.0.1",
         "SERVER_PORT": port or "80",
         "SERVER_PROTOCOL": f"HTTP/{version}",
