@@ -10,6 +10,7 @@ import pytest
 
 from senderkit import providers
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
+from senderkit.http_client import HttpClient
 from senderkit.providers.base import Adapter, Provider
 from senderkit.services import access, connections
 from senderkit.web.extensions import database
@@ -55,7 +56,7 @@ class FakeProvider(Provider):
         self.seen: list[Outgoing] = []
         self.react: React = lambda outgoing: Receipt(f"their-{outgoing.message_id}")
 
-    def make_adapter(self, values: Mapping[str, str], clock: Clock) -> Adapter:
+    def make_adapter(self, values: Mapping[str, str], clock: Clock, http: HttpClient) -> Adapter:
         return _FakeAdapter(self)
 
 

@@ -12,8 +12,8 @@ import sqlalchemy.exc
 from flask import abort
 from sqlalchemy import text
 
-from senderkit.errors import ApiError, NotFound, ServiceUnavailable
-from senderkit.web.bodies import BODY_TOO_LARGE
+from senderkit.errors import ApiError, NotFound, PayloadTooLarge, ServiceUnavailable
+from senderkit.web.bodies import BODY_FAULT
 from senderkit.web.errors import is_outage
 from tests.make import OWNER, House, Pages
 
@@ -187,7 +187,7 @@ def test_a_write_where_only_reading_is_allowed_is_an_outage(house: House) -> Non
 
 
 def test_a_body_that_the_front_gave_up_on_is_told_after_the_key(house: House) -> None:
-    unread = {BODY_TOO_LARGE: True}
+    unread = {BODY_FAULT: PayloadTooLarge("It is too long.")}
     api = house.api()
     for path, method in (("/v1/send", "POST"), ("/v1/messages/msg_x", "DELETE")):
         answer = api.call(method, path, environ_overrides=unread)
