@@ -299,7 +299,7 @@ def inline_css(html: str) -> str:
     Nothing is fetched or read. Html without style elements, that the inliner refuses, or that
     would cost it too much comes back as it is.
     """
-    if not _STYLE.search(html) or not _is_cheap_to_inline(html):
+    if not _STYLE.search(html) or not is_cheap_to_parse(html):
         return html
     try:
         inlined = _INLINER.inline(html)
@@ -309,8 +309,8 @@ def inline_css(html: str) -> str:
     return inlined if len(inlined) <= allowed else html
 
 
-def _is_cheap_to_inline(html: str) -> bool:
-    """Whether parsing and inlining `html` takes well under a second and 100 MB.
+def is_cheap_to_parse(html: str) -> bool:
+    """Whether a native library parses (and inlines) `html` in well under a second and 100 MB.
 
     Every limit was found by measuring: depth overruns a small thread's stack (0.8 kB a level)
     and ends the process, unclosed formatting elements multiply with blocks, rules and
