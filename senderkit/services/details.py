@@ -38,6 +38,14 @@ class ListedAttachment:
 
 
 @dataclass(frozen=True, slots=True)
+class InlineImage:
+    """A picture that comes with an email."""
+
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class MessageDetails:
     """A message, its timeline and its heavy half.
 
@@ -76,6 +84,22 @@ def get_details(
         key=_find_key(connection, message_id),
         actors=_actors(connection, workspace_id, {str(name) for name in named if name}),
     )
+
+
+def list_inline_images(connection: Connection, message_id: int) -> dict[str, InlineImage]:
+    """Content id -> picture, of the files that an email shows in its HTML."""
+    rows = connection.execute(
+        select(
+            MessageAttachment.content_id,
+            MessageAttachment.content_type,
+            MessageAttachment.content,
+        ).where(
+            MessageAttachment.message_id == message_id,
+            MessageAttachment.content_id.is_not(None),
+            MessageAttachment.content_type.startswith("image/"),
+        )
+    )
+    return {row[0]: InlineImage(row[1], row[2]) for row in rows if row[0]}
 
 
 def _find_key(connection: Connection, message_id: int) -> SendingKey | None:
