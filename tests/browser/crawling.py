@@ -1,4 +1,4 @@
-"""Visits every page that links lead to, from the overview on."""
+"""Visits every page that links lead to, from the overview on. A frame is seen within its page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _kind(path: str) -> str:
 
 def _links(visitor: Visitor) -> list[str]:
     hrefs: list[str] = visitor.page.evaluate(
-        "[...document.querySelectorAll('a[href], iframe[src]')].map(e => e.href || e.src)"
+        "[...document.querySelectorAll('a[href]')].map(link => link.href)"
     )
     paths = (
         href.removeprefix(visitor.url).partition("#")[0]
