@@ -29,6 +29,11 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 """The page's names of what the API's list takes as well."""
 
+_CHOICES: Final[Mapping[str, str]] = {
+    "status": "Must be one of the choices under Status.",
+    "channel": "Must be one of the choices under Channel.",
+}
+
 
 class BrowseMessages(Command):
     """Which messages to show; None filters nothing.
@@ -82,9 +87,9 @@ def _collect_listing(
         return parse_list_messages([(wire, query[name]) for name, wire in wanted.items()])
     except InvalidRequest as error:
         names = {wire: name for name, wire in _NAMES.items()}
-        issues.extend(
-            Issue(issue.code, (names[str(issue.path[0])],), issue.message) for issue in error.issues
-        )
+        for issue in error.issues:
+            name = names[str(issue.path[0])]
+            issues.append(Issue(issue.code, (name,), _CHOICES.get(name, issue.message)))
         return ListMessages()
 
 

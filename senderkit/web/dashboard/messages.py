@@ -9,7 +9,6 @@ from typing import Any, Final
 import orjson
 from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection
 
 from senderkit.commands import HELD, BrowseMessages, parse_browse_messages
 from senderkit.domain import CANCELABLE, PENDING, Channel, MessageStatus
@@ -21,6 +20,7 @@ from senderkit.services.reports import TimelineRow
 from senderkit.services.sending import stored_envelope
 from senderkit.web.dashboard import wording
 from senderkit.web.dashboard.frame import Viewer, page, viewer
+from senderkit.web.dashboard.preview import shown_html, shows_pictures_from_elsewhere
 from senderkit.web.extensions import session
 from senderkit.web.headers import as_preview
 from senderkit.web.runtime import runtime
@@ -162,6 +162,8 @@ def _show_context(looking: Viewer, found: MessageDetails) -> dict[str, Any]:
         "timeline": [_entry(entry, found.actors) for entry in found.view.timeline],
         "parts": parts,
         "part": asked if asked in parts else "html",
+        "pictures": "pictures" in request.args,
+        "has_pictures": shows_pictures_from_elsewhere((found.rendered or {}).get("html") or ""),
         "rendered": found.rendered,
         "headers": _headers(found),
         "attachments": found.attachments,
@@ -208,20 +210,17 @@ def _headers(found: MessageDetails) -> dict[str, str]:
 @pages.get("/<public_id>/preview")
 def preview(public_id: str) -> Response:
     """A part of the email as it was handed over, for the sandboxed frame of its page."""
-    looking = viewer()
-    field, mimetype = _PARTS.get(request.args.get("part", "html"), _PARTS["html"])
+    looking, part = viewer(), request.args.get("part", "html")
+    field, mimetype = _PARTS.get(part, _PARTS["html"])
     with runtime().reader.connect() as connection:
-        text = _find_part(connection, looking, public_id, field)
-    if text is None:
-        raise NotFound("There is no preview of this message.")
+        view = reports.get_message(connection, looking.workspace_id, looking.livemode, public_id)
+        text = (reports.find_rendered(connection, view.row.id) or {}).get(field)
+        if text is None:
+            raise NotFound("There is no preview of this message.")
+        if mimetype == "text/html":
+            images = details.list_inline_images(connection, view.row.id)
+            text = shown_html(text, images, from_elsewhere="pictures" in request.args)
     return as_preview(Response(text, mimetype=mimetype))
-
-
-def _find_part(connection: Connection, looking: Viewer, public_id: str, field: str) -> str | None:
-    view = reports.get_message(connection, looking.workspace_id, looking.livemode, public_id)
-    rendered = reports.find_rendered(connection, view.row.id) or {}
-    text: str | None = rendered.get(field)
-    return text
 
 
 # -- changes ----------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def _time(today: Day, before: Day | None) -> dict[str, Any]:
     median, earlier = today.median_ms, before.median_ms if before else None
     change = _relative(median, earlier) if median and earlier else None
     text = _NOTHING if median is None else shown_duration(median)
-    return _figure("Median time to hand-over", text, "clock", change=change)
+    return _figure("Median hand-over", text, "clock", change=change)
 
 
 def _scheduled(count: Count) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -125,10 +124,10 @@ def shown_recipient(recipient: str, channel: str) -> str:
     if channel != Channel.WEB_PUSH:
         return recipient
     try:
-        endpoint = urlsplit(orjson.loads(recipient)["endpoint"])
-    except (ValueError, KeyError, TypeError):
+        endpoint: str = orjson.loads(recipient)["endpoint"].removeprefix("https://")
+    except (ValueError, KeyError, TypeError, AttributeError):
         return recipient
-    return f"{endpoint.netloc}{endpoint.path}"
+    return endpoint
 
 
 def shown_size(size_bytes: int) -> str:
