@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from senderkit.commands.attachments import AttachmentBodies
-from senderkit.commands.fields import Subject, Wire
+from senderkit.commands.fields import Subject, Wire, whole_number
 from senderkit.commands.issues import IssueCode, collect, flaw, refuse
 from senderkit.commands.limits import MAX_DATABASE_INTEGER, MAX_TEMPLATE_FIELD
 from senderkit.commands.recipients import AddressText, Copies
 from senderkit.domain import Channel, JsonObject
 from senderkit.errors import Issue
 
-Badge = Annotated[int, Field(ge=0, le=MAX_DATABASE_INTEGER)]
+Badge = Annotated[int, Field(ge=0, le=MAX_DATABASE_INTEGER), BeforeValidator(whole_number)]
 Source = Annotated[str, Field(max_length=MAX_TEMPLATE_FIELD)]
 
 
@@ -69,7 +69,12 @@ class EmailTemplateContent(Content):
     """An email's template: `html`, or `mjml` in its place."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["html"]}, {"required": ["mjml"]}]}
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("html", "mjml")
+            ]
+        }
     )
 
     subject: Subject

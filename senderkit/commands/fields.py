@@ -235,6 +235,16 @@ ScheduledAt = Annotated[
     ),
 ]
 
+# -- integers -------------------------------------------------------------------------------------
+
+
+def whole_number(value: object) -> object:
+    """JSON has one kind of number: 3.0 is the integer 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Version = Annotated[
-    int, Field(ge=1, le=MAX_DATABASE_INTEGER, description="A version's number.", examples=[3])
+    int,
+    Field(ge=1, le=MAX_DATABASE_INTEGER, description="A version's number.", examples=[3]),
+    BeforeValidator(whole_number),
 ]

@@ -110,6 +110,12 @@ def test_examples_obey_the_schema_they_stand_in(name: str) -> None:
         ("DescribeTemplate", {"description": None}),
         ("RenderTemplate", {}),
         ("RenderTemplate", {"vars": {"a": 1}, "version": 1}),
+        ("RenderTemplate", {"version": 3.0}),
+        ("AddVersion", {"content": {"title": "t", "body": "b", "badge": 1.0}}),
+        (
+            "CreateTemplate",
+            {"slug": "a", "channel": "email", "content": {"subject": "", "html": "", "mjml": None}},
+        ),
     ],
 )
 def test_what_is_accepted_obeys_the_schema(name: str, body: dict[str, Any]) -> None:
@@ -137,6 +143,14 @@ def test_what_is_accepted_obeys_the_schema(name: str, body: dict[str, Any]) -> N
         ("RawSend", WEB_PUSH | {"content": TITLED | {"badge": "x"}}),
         ("CreateTemplate", {"slug": "A", "channel": "sms", "content": {"body": "b"}}),
         ("CreateTemplate", {"slug": "a", "channel": "email", "content": {"subject": ""}}),
+        (
+            "CreateTemplate",
+            {"slug": "a", "channel": "email", "content": {"subject": "", "mjml": None}},
+        ),
+        (
+            "CreateTemplate",
+            {"slug": "a", "channel": "email", "content": {"subject": "", "html": "", "mjml": ""}},
+        ),
         ("DescribeTemplate", {}),
         ("RenderTemplate", {"version": True}),
     ],

@@ -157,7 +157,7 @@ def test_a_command_cannot_be_changed() -> None:
         ({"to": "x" * 8_193}, ("to",), "too_long"),
         ({"version": "1"}, ("version",), "invalid_type"),
         ({"version": True}, ("version",), "invalid_type"),
-        ({"version": 1.0}, ("version",), "invalid_type"),
+        ({"version": 1.5}, ("version",), "invalid_type"),
         ({"version": 0}, ("version",), "invalid_value"),
         ({"version": 2**31}, ("version",), "invalid_value"),
         ({"channel": "fax"}, ("channel",), "invalid_value"),

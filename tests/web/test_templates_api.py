@@ -274,8 +274,9 @@ def test_the_published_version_renders_unless_another_is_asked_for(house: House,
     api.post("/v1/templates/t/versions", {"content": {"body": "two"}})
     assert render(api, "t")["output"] == {"body": "one"}
     assert render(api, "t", version=2)["output"] == {"body": "two"}
+    assert render(api, "t", version=2.0)["output"] == {"body": "two"}
     assert outcome(api.post("/v1/templates/t/render", {"version": 3})) == (404, "version_not_found")
-    for version in (0, -1, "1", 1.0, True, 2**31):
+    for version in (0, -1, "1", 1.5, True, 2**31):
         assert paths(api.post("/v1/templates/t/render", {"version": version})) == ["version"]
 
 
