@@ -44,6 +44,7 @@ class Wire(BaseModel):
         strict=True,
         frozen=True,
         extra="ignore",
+        hide_input_in_errors=True,
         field_title_generator=lambda name, field: getattr(field, "alias", None) or name,
     )
 
@@ -57,7 +58,7 @@ class WireBody(Wire):
 class Command(BaseModel):
     """A validated request under Python names, ready for a service."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 # -- text bound for a header ----------------------------------------------------------------------

@@ -1,37 +1,75 @@
 """How the process logs: one line for each event on standard error, for people on a terminal and
 as JSON for everything else. No secret, recipient or message body is ever given to a logger.
+
+What others log (libraries, warnings, a thread that crashed) takes the same form.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from typing import Any
+import threading
+import traceback
+from typing import Any, Final, TextIO
 
 import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import ExcInfo
 
-_LEVELS = logging.getLevelNamesMapping()
+_LEVELS: Final = logging.getLevelNamesMapping()
+_ROW_VALUES: Final = re.compile(
+    r"^DETAIL:.*?(?=^CONTEXT:|^\[SQL|^\nThe above|^\nDuring handling|\Z)", re.MULTILINE | re.DOTALL
+)
+
+_log = structlog.get_logger(__name__)
 
 
 def configure_logging(level: str) -> None:
-    """Log from `level` ("debug", "info", "warning" or "error") on."""
-    is_terminal = sys.stderr.isatty()
+    """Log from `level` ("debug", "info", "warning" or "error") on; of libraries warnings only."""
     threshold = _LEVELS[level.upper()]
-    processors: list[Any] = [
+    beginning: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if is_terminal:
-        # A prettier traceback would show the values of variables: keys, recipients, passwords.
-        plain = structlog.dev.plain_traceback
-        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=plain))
-    else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    end = _for_people() if sys.stderr.isatty() else _for_programs()
     structlog.configure(
-        processors=processors,
+        processors=[*beginning, *end],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[*beginning, structlog.stdlib.add_logger_name],
+            processors=[ProcessorFormatter.remove_processors_meta, *end],
+        )
+    )
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler])
+    logging.captureWarnings(True)
+    threading.excepthook = _log_crashed_thread
+
+
+def _for_people() -> list[Any]:
+    return [structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)]
+
+
+def _for_programs() -> list[Any]:
+    renderer = structlog.processors.ExceptionRenderer(_traceback_without_values)
+    return [renderer, structlog.processors.JSONRenderer()]
+
+
+def _traceback_without_values(exc_info: ExcInfo) -> str:
+    """A plain traceback: no values of variables, and none of the rows that Postgres quotes."""
+    return _ROW_VALUES.sub("DETAIL: hidden\n", "".join(traceback.format_exception(*exc_info)))
+
+
+def _write_traceback(file: TextIO, exc_info: ExcInfo) -> None:
+    file.write("\n" + _traceback_without_values(exc_info))
+
+
+def _log_crashed_thread(crash: threading.ExceptHookArgs) -> None:
+    name = crash.thread.name if crash.thread else None
+    _log.error("thread_crashed", thread=name, exc_info=crash.exc_value)
