@@ -236,6 +236,22 @@ def test_every_refusal_gives_its_reason_and_the_way_out(guarded: HttpClient) -> 
         assert "s3cr3t" not in str(raised.value)
 
 
+def test_an_address_that_stands_in_the_url_itself_is_refused_without_a_look_up(
+    make_client: MakeClient,
+) -> None:
+    asked: list[str] = []
+
+    def resolver(host: str, port: int) -> list[Target]:
+        asked.append(host)
+        return [target(PUBLIC, port)]
+
+    client = make_client(allow_private_addresses=False, resolver=resolver)
+    for host in ("127.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "169.254.169.254"):
+        with pytest.raises(DestinationRefused):
+            client.send(Request("GET", f"https://{host}/"))
+    assert asked == []
+
+
 def test_no_refusal_repeats_a_path_a_query_or_a_password(guarded: HttpClient) -> None:
     for url in ELSEWHERE:
         secret = url.replace("{port}", "443") + "/s3cr3t?token=s3cr3t"
