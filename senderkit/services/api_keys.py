@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy import Engine, Update, case, literal, select, update
+from sqlalchemy import Engine, Update, bindparam, case, literal, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session, joinedload
 
 from senderkit import keys
 from senderkit.commands import CreateKey
+from senderkit.database import Lookup
 from senderkit.domain import Clock, Mode, Scope, new_public_id
 from senderkit.errors import NotFound, SenderKitError
 from senderkit.models import ApiKey, Workspace
@@ -51,17 +52,21 @@ class Principal:
         return not self.scopes or scope.value in self.scopes
 
 
-_PRINCIPAL: Final = select(
-    ApiKey.id,
-    ApiKey.public_id,
-    ApiKey.livemode,
-    ApiKey.scopes,
-    ApiKey.revoked_at,
-    Workspace.id,
-    Workspace.uuid,
-    Workspace.slug,
-    Workspace.name,
-).join(Workspace, Workspace.id == ApiKey.workspace_id)
+_PRINCIPAL: Final = Lookup(
+    select(
+        ApiKey.id,
+        ApiKey.public_id,
+        ApiKey.livemode,
+        ApiKey.scopes,
+        ApiKey.revoked_at,
+        Workspace.id,
+        Workspace.uuid,
+        Workspace.slug,
+        Workspace.name,
+    )
+    .join(Workspace, Workspace.id == ApiKey.workspace_id)
+    .where(ApiKey.token_hash == bindparam("token_hash"))
+)
 
 
 def find_principal(reader: Engine, token: str) -> Principal | None:
@@ -71,9 +76,7 @@ def find_principal(reader: Engine, token: str) -> Principal | None:
     """
     if not keys.is_well_formed(token):
         return None
-    statement = _PRINCIPAL.where(ApiKey.token_hash == keys.hash_token(token))
-    with reader.connect() as connection:
-        row = connection.execute(statement).one_or_none()
+    row = _PRINCIPAL.find(reader, keys.hash_token(token))
     if row is None or row[4] is not None or row[2] != keys.mode_of(token).livemode:
         return None
     return Principal(

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from senderkit.acceptance import AcceptanceWriter
 from senderkit.crypto import Signer, Vault, new_secret
-from senderkit.database import read_only
+from senderkit.database import single_reads
 from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
 from senderkit.http_client import HttpClient
@@ -31,7 +31,7 @@ UNSUBSCRIBE_PATH: Final = "/unsubscribe"
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of one application. `reader` is `engine` for transactions that only read.
+    """The parts of one application. `reader` is `engine` for single reads, without transactions.
 
     `setup_token` is this process's: whoever reads the console may set the server up.
     """
@@ -69,7 +69,7 @@ class Runtime:
 
 def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     """Wire the parts on an engine; no thread runs yet."""
-    reader = read_only(engine)
+    reader = single_reads(engine)
     vault = Vault(settings.encryption_keys)
     http = HttpClient(allow_private_addresses=settings.allow_private_addresses)
     connections = Connections(vault, clock, settings.smtp_url, settings.mail_from, http)
