@@ -143,7 +143,7 @@ class Lookup:
     has them: on SQLite a moment is a number and a boolean 0 or 1.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         self._statement = statement
         [self._name] = statement.compile().params
         self._sql: dict[str, str] = {}

@@ -192,19 +192,22 @@ class House:
         self.in_app(work)
 
     @contextmanager
-    def statements(self) -> Iterator[list[str]]:
-        """Every statement that reaches the driver meanwhile, but for the BEGIN of SQLite."""
-        noted: list[str] = []
+    def database_uses(self) -> Iterator[list[Any]]:
+        """What uses the database meanwhile: one item for each time that a connection is taken.
 
-        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            if statement != "BEGIN":
-                noted.append(statement)
+        The key's own read goes past SQLAlchemy's statements, so those would not show it.
+        """
+        uses: list[Any] = []
 
-        event.listen(self.runtime.engine, "before_cursor_execute", note)
+        def count(_connection: Any, record: Any, _proxy: Any) -> None:
+            uses.append(record)
+
+        engine = self.runtime.engine
+        event.listen(engine, "checkout", count)
         try:
-            yield noted
+            yield uses
         finally:
-            event.remove(self.runtime.engine, "before_cursor_execute", note)
+            event.remove(engine, "checkout", count)
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """Rows of a plain SQL query, for what no page or answer shows."""

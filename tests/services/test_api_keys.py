@@ -6,18 +6,18 @@ from senderkit.services.api_keys import find_principal
 from tests.make import House, one_character_edits
 
 
-def test_a_hundred_thousand_edited_keys_cost_no_statement(house: House) -> None:
+def test_a_hundred_thousand_edited_keys_do_not_reach_the_database(house: House) -> None:
     reader = house.runtime.reader
     tokens = [house.token() for _ in range(15)]
     edits = {edited for token in tokens for edited in one_character_edits(token)}
     assert len(edits) >= 100_000
-    with house.statements() as statements:
+    with house.database_uses() as uses:
         assert not any(find_principal(reader, edited) for edited in edits)
-    assert statements == []
+    assert uses == []
 
 
-def test_the_right_key_costs_one(house: House) -> None:
+def test_the_right_key_is_read_once(house: House) -> None:
     token = house.token()
-    with house.statements() as statements:
+    with house.database_uses() as uses:
         assert find_principal(house.runtime.reader, token) is not None
-    assert len(statements) == 1
+    assert len(uses) == 1

@@ -19,7 +19,7 @@ def shown(html: str, *, from_elsewhere: bool = False, **images: InlineImage) -> 
 
 
 def inside(html: str, **images: InlineImage) -> str:
-    text = shown(html, **images)
+    text = shown_html(html, images, from_elsewhere=False)
     assert text.startswith("<!doctype html><body>"), text
     return text.removeprefix("<!doctype html><body>").removesuffix("</body>")
 

@@ -32,22 +32,6 @@ def assert_unauthorized(answer: TestResponse, *, token_given: bool) -> None:
     assert answer.headers["WWW-Authenticate"] == challenge
 
 
-@contextmanager
-def counted_uses(house: House) -> Iterator[list[Any]]:
-    """What used the database: one item for each time that a connection was taken."""
-    uses: list[Any] = []
-
-    def count(_connection: Any, record: Any, _proxy: Any) -> None:
-        uses.append(record)
-
-    engine = house.runtime.engine
-    event.listen(engine, "checkout", count)
-    try:
-        yield uses
-    finally:
-        event.remove(engine, "checkout", count)
-
-
 # -- who gets in --------------------------------------------------------------------------------
 
 
@@ -218,7 +202,7 @@ def test_a_signed_in_person_is_nobody_to_the_api(house: House) -> None:
 
 def test_a_token_with_a_wrong_checksum_does_not_reach_the_database(house: House) -> None:
     token = house.token()
-    with counted_uses(house) as uses:
+    with house.database_uses() as uses:
         for place in range(len(token)):
             changed = "B" if token[place] == "A" else "A"
             wrong = token[:place] + changed + token[place + 1 :]
@@ -228,7 +212,7 @@ def test_a_token_with_a_wrong_checksum_does_not_reach_the_database(house: House)
 
 def test_a_request_reads_its_key_once(house: House) -> None:
     token = house.token()
-    with counted_uses(house) as uses:
+    with house.database_uses() as uses:
         assert get(house, f"Bearer {token}").status_code == 200
     assert len(uses) == 1
 
