@@ -55,7 +55,12 @@ class VariableBody(Wire):
 
     name: Annotated[
         str,
-        Field(min_length=1, max_length=MAX_VARIABLE_NAME, examples=["user.name"]),
+        Field(
+            min_length=1,
+            max_length=MAX_VARIABLE_NAME,
+            examples=["user.name"],
+            json_schema_extra={"pattern": rf"^{_VARIABLE_NAME.pattern}$"},
+        ),
         AfterValidator(_check_variable_name),
     ]
     type: Literal["string", "number", "boolean", "array", "object"]
@@ -83,7 +88,9 @@ def _repeated_names(variables: list[VariableBody]) -> Iterator[tuple[Path, Issue
 
 
 VariableBodies = Annotated[
-    list[VariableBody], Field(max_length=MAX_VARIABLES), AfterValidator(_check_distinct)
+    list[VariableBody],
+    Field(max_length=MAX_VARIABLES, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_check_distinct),
 ]
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 

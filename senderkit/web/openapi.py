@@ -157,7 +157,14 @@ def _responses(route: Route, refs: Mapping[Any, Json]) -> Json:
     responses = {str(route.operation.status): _answer(route, refs)}
     for status, codes in route.codes.items():
         responses[str(status)] = {"$ref": f"#/components/responses/{_error_name(codes)}"}
-    return responses
+    return responses | _OF_THE_FRONT
+
+
+# What the HTTP server says by itself, before there is a request that could be answered in JSON.
+_OF_THE_FRONT: Final[Json] = {
+    "414": {"description": "The address is longer than 64 KiB. Without a body."},
+    "431": {"description": "The headers are too many or too long. Without a body."},
+}
 
 
 def _error_responses(routes: Iterable[Route]) -> Json:
