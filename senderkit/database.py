@@ -18,7 +18,13 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, Dialect, Engine, Select, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from senderkit.data_folder import make_folders
@@ -115,7 +121,8 @@ def is_outage(error: BaseException) -> bool:
 
     Any other database error is a fault of ours and will be there at the next try as well.
     """
-    return isinstance(error, _OUTAGES) or is_cut_off(error)
+    # SQLite's own word for a file that is damaged or no database is the base class itself.
+    return isinstance(error, _OUTAGES) or type(error) is DatabaseError or is_cut_off(error)
 
 
 def is_cut_off(error: BaseException) -> bool:

@@ -16,8 +16,6 @@ TOP: Final = Path(__file__).resolve().parents[1]
 DOCUMENTS: Final = [TOP / "README.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").glob("*.md"))]
 LINK: Final = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 TARGET: Final = re.compile(r"(?:`|^\s*)(?:[A-Z_]+=\S+ )*make ([a-z]+)", re.MULTILINE)
-    r"`(?:[A-Z]+=\S+ )*make ([a-z]+)|^\s*(?:[A-Z_]+=\S+ )*make ([a-z]+)", re.M
-)
 SETTING: Final = re.compile(r"\bSENDERKIT_([A-Z_]+)\b")
 
 CLIENT_SETTINGS: Final = {"API_KEY", "BASE_URL", "TIMEOUT", "MAX_RETRIES", "WEBHOOK_SECRET"}

@@ -7,17 +7,10 @@ from typing import Any, Final
 import orjson
 import structlog
 from flask import Response, g
-from sqlalchemy.exc import (
-    DatabaseError,
-    DBAPIError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 
+from senderkit.database import is_outage
 from senderkit.errors import (
     ApiError,
     InsufficientScope,
@@ -54,7 +47,6 @@ STATUSES: Final[tuple[tuple[type[ApiError], int], ...]] = (
     (ServiceUnavailable, 503),
 )
 
-_OUTAGES: Final = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 _RETRY_AFTER_SECONDS: Final = 5
 
 
@@ -90,17 +82,6 @@ def headers_of(error: ApiError) -> dict[str, str]:
     if isinstance(error, ServiceUnavailable):
         return {"Retry-After": str(_RETRY_AFTER_SECONDS)}
     return {}
-
-
-def is_outage(error: Exception) -> bool:
-    """Whether the database cannot be reached, is locked, full or read-only: worth another try.
-
-    Any other database error is a fault of ours and will be there at the next try as well.
-    """
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    # SQLite's own word for a file that is damaged or no database is the base class itself.
-    return isinstance(error, _OUTAGES) or type(error) is DatabaseError
 
 
 def response_for(error: Exception) -> Response:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
 
 from senderkit import providers
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
@@ -166,3 +169,27 @@ def in_turn(*answers: Receipt | Exception) -> Callable[[Outgoing], Receipt]:
         return answer
 
     return react
+
+
+Fault = Callable[[str, Any], bool]
+"""Whether a statement with these parameters is to fail."""
+
+
+@contextmanager
+def failing(house: House, is_faulty: Fault, error: Exception | None = None) -> Iterator[list[str]]:
+    """Make statements fail in the driver's stead; yields those that ran or failed."""
+    seen: list[str] = []
+    fault = error or OperationalError("the disk broke", {}, Exception())
+
+    def before(
+        _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any
+    ) -> None:
+        seen.append(statement)
+        if is_faulty(statement, parameters):
+            raise fault
+
+    event.listen(house.runtime.engine, "before_cursor_execute", before)
+    try:
+        yield seen
+    finally:
+        event.remove(house.runtime.engine, "before_cursor_execute", before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,9 +19,7 @@ from senderkit.commands import metadata_row
 from senderkit.domain import Attachment, new_public_id, new_uuid
 from senderkit.errors import ServiceUnavailable
 from tests.make import House, wait_until
-
-Fault = Callable[[str, Any], bool]
-"""Whether a statement with these parameters is to fail."""
+from tests.outbox.conftest import failing
 
 TABLES = (
     "messages",
@@ -57,26 +55,6 @@ def a_send(house: House, **more: Any) -> Acceptance:
 
 def counts(house: House) -> dict[str, int]:
     return {table: house.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}  # noqa: S608
-
-
-@contextmanager
-def failing(house: House, is_faulty: Fault, error: Exception | None = None) -> Iterator[list[str]]:
-    """Make statements fail in the driver's stead; yields those that ran or failed."""
-    seen: list[str] = []
-    fault = error or OperationalError("the disk broke", {}, Exception())
-
-    def before(
-        _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any
-    ) -> None:
-        seen.append(statement)
-        if is_faulty(statement, parameters):
-            raise fault
-
-    event.listen(house.runtime.engine, "before_cursor_execute", before)
-    try:
-        yield seen
-    finally:
-        event.remove(house.runtime.engine, "before_cursor_execute", before)
 
 
 def _is(wanted: str, statement: str, _parameters: Any) -> bool:

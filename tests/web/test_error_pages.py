@@ -12,9 +12,9 @@ import sqlalchemy.exc
 from flask import abort
 from sqlalchemy import text
 
+from senderkit.database import is_outage
 from senderkit.errors import ApiError, NotFound, PayloadTooLarge, ServiceUnavailable
 from senderkit.web.bodies import BODY_FAULT
-from senderkit.web.errors import is_outage
 from tests.make import OWNER, House, Pages
 
 SECRET: Final = "the wording of a crash"

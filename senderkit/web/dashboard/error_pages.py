@@ -10,10 +10,11 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from senderkit.database import is_outage
 from senderkit.errors import ApiError, ServiceUnavailable
 from senderkit.web.dashboard.frame import find_viewer, frame_context
 from senderkit.web.dashboard.guard import ForeignForm
-from senderkit.web.errors import headers_of, is_outage, status_of
+from senderkit.web.errors import headers_of, status_of
 from senderkit.web.extensions import session
 
 _log = structlog.get_logger(__name__)
