@@ -20,6 +20,7 @@ from senderkit.web.bodies import refuse_unread_body
 from senderkit.web.dashboard import add_dashboard
 from senderkit.web.dashboard.error_pages import page_for
 from senderkit.web.dashboard.guard import guard
+from senderkit.web.dashboard.sessions import PageCookies
 from senderkit.web.errors import response_for
 from senderkit.web.extensions import csrf, database, migrate
 from senderkit.web.headers import add_security_headers
@@ -39,6 +40,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
         template_folder=str(resources.templates_dir()),
         static_folder=str(resources.static_dir()),
     )
+    app.session_interface = PageCookies()
     _configure(app, settings)
     _open_database(app, settings, clock)
     _add_request_hooks(app)
