@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +23,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
+    DisconnectionError,
     InterfaceError,
     InternalError,
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from senderkit.data_folder import make_folders
 from senderkit.errors import SettingsError
@@ -35,6 +39,8 @@ _POOL_TIMEOUT_SECONDS: Final = 10
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _OUTAGES: Final = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 _READ_ONLY: Final = "senderkit_read_only"
+_IDLE_SINCE: Final = "senderkit_idle_since"
+_TRUSTED_SECONDS: Final = 2.0
 _SINGLE_READS: Final = "senderkit_single_reads"
 _NO_DRIVER: Final = (
     "SENDERKIT_DATABASE_URL: Postgres needs its driver: pip install 'senderkit-server[postgres]'."
@@ -64,12 +70,11 @@ def engine_options(url: str, *, connections: int) -> dict[str, Any]:
         return options | {"connect_args": waiting}
     if find_spec("psycopg") is None:
         raise SettingsError([_NO_DRIVER])
-    # `pre_ping` finds a connection that died with its server before a request meets it.
     connect_args = {
         "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
         "options": "-c synchronous_commit=on -c timezone=UTC",
     }
-    return options | {"pool_pre_ping": True, "connect_args": connect_args}
+    return options | {"connect_args": connect_args}
 
 
 def _open_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -96,11 +101,34 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def prepare(engine: Engine) -> Engine:
-    """Attach what SQLite needs; a no-op on Postgres. Returns the same engine."""
+    """Attach what the database needs. Returns the same engine."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _open_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "checkin", _note_idle)
+        event.listen(engine, "checkout", partial(_check_idle, engine.dialect))
     return engine
+
+
+def _note_idle(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_IDLE_SINCE] = time.monotonic()
+
+
+def _check_idle(
+    dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: object
+) -> None:
+    """Find a connection that died with its server before a request meets it.
+
+    One that has just been used is trusted: asking costs a round trip.
+    """
+    idle_since = record.info.get(_IDLE_SINCE)
+    if idle_since is None or time.monotonic() - idle_since < _TRUSTED_SECONDS:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise DisconnectionError from error
 
 
 def open_engine(url: str, *, connections: int = 8) -> Engine:

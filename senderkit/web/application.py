@@ -20,9 +20,10 @@ from senderkit.web.bodies import refuse_unread_body
 from senderkit.web.dashboard import add_dashboard
 from senderkit.web.dashboard.error_pages import page_for
 from senderkit.web.dashboard.guard import guard
+from senderkit.web.dashboard.sessions import PageCookies
 from senderkit.web.errors import response_for
 from senderkit.web.extensions import csrf, database, migrate
-from senderkit.web.headers import add_security_headers
+from senderkit.web.headers import SecurityHeaders
 from senderkit.web.runtime import attach, build_runtime
 
 _MAX_FORM_BYTES: Final = 2 * 1024 * 1024
@@ -39,6 +40,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
         template_folder=str(resources.templates_dir()),
         static_folder=str(resources.static_dir()),
     )
+    app.session_interface = PageCookies()
     _configure(app, settings)
     _open_database(app, settings, clock)
     _add_request_hooks(app)
@@ -77,6 +79,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     # Nothing under /v1 redirects: a client would drop its key.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.wsgi_app = SecurityHeaders(app.wsgi_app)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -96,8 +99,8 @@ def _open_database(app: Flask, settings: Settings, clock: Clock) -> None:
 def _add_request_hooks(app: Flask) -> None:
     @app.before_request
     def _identify() -> None:
-        given = request.headers.get("X-Request-Id", "")
-        is_well_formed = _REQUEST_ID.fullmatch(given) is not None
+        given = request.headers.get("X-Request-Id")
+        is_well_formed = given is not None and _REQUEST_ID.fullmatch(given)
         g.request_id = given if is_well_formed else f"req_{secrets.token_hex(12)}"
 
     # In this order: the key, the size, the login, the form's token.
@@ -109,7 +112,7 @@ def _add_request_hooks(app: Flask) -> None:
     @app.after_request
     def _finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.get("request_id", "")
-        return add_security_headers(response)
+        return response
 
     @app.errorhandler(Exception)
     def _answer_error(error: Exception) -> Any:

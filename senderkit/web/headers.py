@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
 
-from flask import Response, request
+from flask import Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -17,21 +21,41 @@ PREVIEW_POLICY: Final = (
 )
 """Of the one URL that shows a message's own HTML: an opaque origin without scripts."""
 
+_POLICY: Final = "Content-Security-Policy"
+_EVERYWHERE: Final = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+]
+_NEVER_CACHED: Final = [("Cache-Control", "no-store"), ("Vary", "Cookie")]
+"""Of every answer that does not say itself how long it may be kept, as static files do."""
+
 
 def as_preview(response: Response) -> Response:
     """Mark a response as the preview frame's content."""
-    response.headers["Content-Security-Policy"] = PREVIEW_POLICY
+    response.headers[_POLICY] = PREVIEW_POLICY
     return response
 
 
-def add_security_headers(response: Response) -> Response:
-    headers = response.headers
-    headers.setdefault("Content-Security-Policy", PAGE_POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-    if request.endpoint != "static":
-        headers["Cache-Control"] = "no-store"
-        response.vary.add("Cookie")
-    return response
+class SecurityHeaders:
+    """The WSGI application around Flask that adds them, last of all and to whatever is answered."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+            return start_response(status, [*headers, *_missing(headers)], exc_info)
+
+        return self._app(environ, start)
+
+
+def _missing(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    given = {name.lower() for name, _ in headers}
+    missing = list(_EVERYWHERE)
+    if _POLICY.lower() not in given:
+        missing.append((_POLICY, PAGE_POLICY))
+    if "cache-control" not in given:
+        missing += [pair for pair in _NEVER_CACHED if pair[0].lower() not in given]
+    return missing

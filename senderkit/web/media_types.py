@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _JSON_RANGES: Final = ("application/json", "application/*", "*/*")
@@ -11,6 +12,7 @@ _JSON_RANGES: Final = ("application/json", "application/*", "*/*")
 _REFUSED: Final = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*", re.IGNORECASE)
 
 
+@lru_cache(maxsize=256)
 def accepts_json(accept: str) -> bool:
     """Whether an `Accept` header allows JSON; an empty one allows everything."""
     if not accept.strip():

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, bindparam, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
+from senderkit import database
 from senderkit.database import Lookup, open_engine, single_reads
 from senderkit.domain import utc_now
 from senderkit.models import Workspace
@@ -101,3 +102,13 @@ def test_single_reads_begin_no_transaction(engine: Engine) -> None:
         writing.execute(insert(Workspace), [_workspace("third")])
         writing.commit()
         assert reading.execute(text("SELECT count(*) FROM workspaces")).scalar_one() == 3
+
+
+def test_a_connection_that_died_while_idle_is_found_before_its_use(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_TRUSTED_SECONDS", 0.0)
+    BY_SLUG.find(engine, "acme")
+    _break_idle_connections(engine)
+    with engine.begin() as connection:
+        connection.execute(insert(Workspace), [_workspace("third")])

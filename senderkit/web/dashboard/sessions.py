@@ -8,11 +8,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from flask import Flask, Request
 from flask import session as cookie
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from senderkit.models import Member
 from senderkit.services import access
+from senderkit.web.auth import is_api_path
 from senderkit.web.extensions import session
 from senderkit.web.runtime import runtime
 
@@ -22,6 +25,13 @@ _SEEN_EVERY: Final = timedelta(hours=1)
 login_manager = LoginManager()
 # It compares addresses and user agents, which change for honest people.
 login_manager.session_protection = None
+
+
+class PageCookies(SecureCookieSessionInterface):
+    """The cookie of the pages. /v1 knows none: nothing is read for it, and nothing can be set."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return None if is_api_path(request.path) else super().open_session(app, request)
 
 
 class SignedIn(UserMixin):
