@@ -263,7 +263,8 @@ class ChangeCounter(Base):
     """One row: the last number given to a change of a message.
 
     Taking a number locks the row until commit, so numbers commit in their own order: a follower
-    that has seen n will never meet a smaller one later. Message ids are numbers of it, too.
+    that has seen n will never meet a smaller one later. Message ids are numbers of it, too. Whoever
+    follows the changes reads `timeline_entries`, where every number is a primary key.
     """
 
     __tablename__ = "change_counter"
@@ -290,9 +291,15 @@ class Message(Base):
         Index("ix_messages_status", "workspace_id", "livemode", "status", "created_at", "id"),
         Index("ix_messages_channel", "workspace_id", "livemode", "channel", "created_at", "id"),
         Index(
-            "ix_messages_template", "workspace_id", "livemode", "template_slug", "created_at", "id"
+            "ix_messages_template",
+            "workspace_id",
+            "livemode",
+            "template_slug",
+            "created_at",
+            "id",
+            sqlite_where=text("template_slug IS NOT NULL"),
+            postgresql_where=text("template_slug IS NOT NULL"),
         ),
-        Index("ix_messages_change", "workspace_id", "livemode", "change_seq"),
         Index(
             "ix_messages_due",
             "lane",
@@ -406,6 +413,8 @@ class MessageMetadata(Base):
             "created_at",
             "message_id",
         ),
+        # The rows in the order of the primary key, without an index beside them.
+        {"sqlite_with_rowid": False},
     )
 
     message_id: Mapped[int] = mapped_column(
@@ -461,6 +470,7 @@ class IdempotencyKey(Base):
     """A caller's key for one accepted send, hashed, with the answer that was given first."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     workspace_id: Mapped[int] = mapped_column(
         ForeignKey("workspaces.id"), primary_key=True, autoincrement=False

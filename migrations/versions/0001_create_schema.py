@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "workspace_id", "livemode", "key_hash", name=op.f("pk_idempotency_keys")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "members",
@@ -311,9 +312,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_messages_public_id")),
     )
     op.create_index(
-        "ix_messages_change", "messages", ["workspace_id", "livemode", "change_seq"], unique=False
-    )
-    op.create_index(
         "ix_messages_channel",
         "messages",
         ["workspace_id", "livemode", "channel", "created_at", "id"],
@@ -368,6 +366,8 @@ def upgrade() -> None:
         "messages",
         ["workspace_id", "livemode", "template_slug", "created_at", "id"],
         unique=False,
+        sqlite_where=sa.text("template_slug IS NOT NULL"),
+        postgresql_where=sa.text("template_slug IS NOT NULL"),
     )
     op.create_table(
         "attempts",
@@ -440,6 +440,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("message_id", "key", name=op.f("pk_message_metadata")),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_message_metadata_lookup",
@@ -486,7 +487,12 @@ def downgrade() -> None:
     op.drop_table("message_contents")
     op.drop_table("message_attachments")
     op.drop_table("attempts")
-    op.drop_index("ix_messages_template", table_name="messages")
+    op.drop_index(
+        "ix_messages_template",
+        table_name="messages",
+        sqlite_where=sa.text("template_slug IS NOT NULL"),
+        postgresql_where=sa.text("template_slug IS NOT NULL"),
+    )
     op.drop_index("ix_messages_status", table_name="messages")
     op.drop_index(
         "ix_messages_provider",
@@ -514,7 +520,6 @@ def downgrade() -> None:
         postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.drop_index("ix_messages_channel", table_name="messages")
-    op.drop_index("ix_messages_change", table_name="messages")
     op.drop_table("messages")
     op.drop_table("template_versions")
     op.drop_table("templates")
