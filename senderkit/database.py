@@ -70,9 +70,12 @@ def engine_options(url: str, *, connections: int) -> dict[str, Any]:
         return options | {"connect_args": waiting}
     if find_spec("psycopg") is None:
         raise SettingsError([_NO_DRIVER])
+    # A lock that somebody keeps, or a server that fell silent, is an error before a request gives up.
+    limit = _BUSY_TIMEOUT_SECONDS * 1000
     connect_args = {
         "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-        "options": "-c synchronous_commit=on -c timezone=UTC",
+        "tcp_user_timeout": limit,
+        "options": f"-c synchronous_commit=on -c timezone=UTC -c lock_timeout={limit}",
     }
     return options | {"connect_args": connect_args}
 

@@ -63,9 +63,11 @@ class FakeProvider(Provider):
         return _FakeAdapter(self)
 
 
-def fake_provider(name: str, react: React | None = None) -> FakeProvider:
+def fake_provider(
+    name: str, react: React | None = None, *, channel: Channel = Channel.SMS
+) -> FakeProvider:
     """Another one, with a name of its own."""
-    made: FakeProvider = type("Other", (FakeProvider,), {"name": name})()
+    made: FakeProvider = type("Other", (FakeProvider,), {"name": name, "channel": channel})()
     made.react = react or made.react
     return made
 
