@@ -21,6 +21,7 @@ from senderkit.services.sending import stored_envelope
 from senderkit.web.dashboard import wording
 from senderkit.web.dashboard.frame import Viewer, page, viewer
 from senderkit.web.dashboard.preview import shown_html, shows_pictures_from_elsewhere
+from senderkit.web.dashboard.visitors import base_url
 from senderkit.web.extensions import session
 from senderkit.web.headers import as_preview
 from senderkit.web.runtime import runtime
@@ -81,7 +82,7 @@ def _list_page(
         shown=f"{len(found.rows)}{'+' if found.older else ''}",
         newer_url=_place_url(chosen, after=found.newer),
         older_url=_place_url(chosen, before=found.older),
-        base_url=runtime().settings.public_url,
+        base_url=base_url(request, runtime().settings.public_url),
         **_choices(looking),
     )
 
