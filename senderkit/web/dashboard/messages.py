@@ -34,6 +34,8 @@ pages.add_app_template_filter(wording.shown_duration, "milliseconds")
 _FILTERS: Final = ("status", "channel", "template", "key", "q", "from", "to")
 _PLACES: Final = ("before", "after")
 _MAX_CHOICES: Final = 100
+_MAX_JSON: Final = 50_000
+_CUT: Final = "… cut here: GET /v1/messages/{id} answers all of it"
 _PARTS: Final = {
     "html": ("html", "text/html"),
     "text": ("text", "text/plain"),
@@ -191,7 +193,8 @@ def _text(value: Any) -> str:
 
 
 def _pretty(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode("utf-8")
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode("utf-8")
+    return text if len(text) <= _MAX_JSON else f"{text[:_MAX_JSON]}\n{_CUT}"
 
 
 def _headers(found: MessageDetails) -> dict[str, str]:
