@@ -204,6 +204,13 @@ def test_each_outcome_says_what_it_means_and_why(
         assert "Why Simulated: the " in page.text
 
 
+def test_a_megabyte_of_variables_does_not_make_the_page_as_long(api: Api, owner: Pages) -> None:
+    message_id = api.send(vars={"rows": ["x" * 100] * 10_000})
+    answer = owner.get(f"/messages/{message_id}")
+    assert "… cut here" in answer.text
+    assert len(answer.data) < 100_000
+
+
 def test_before_it_is_rendered_there_is_no_preview(api: Api, owner: Pages) -> None:
     message_id = api.send(scheduledAt="2026-11-25T10:00:00Z")
     page = read(owner.get(f"/messages/{message_id}").text)

@@ -70,7 +70,7 @@ def test_the_figures_tell_what_became_of_the_day_and_what_has_changed(
         "Accepted 3 -40 % on the day before",
         "Delivered 50.0 % -30.0 points on the day before",
         "Failed 1 the same as the day before",
-        "Median hand-over 2 s +100 % on the day before",
+        "Median time 2 s to hand-over, +100 % on the day before",
         "Scheduled ahead 1",
     ):
         assert words in text

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -19,7 +18,7 @@ from senderkit.models import ApiKey
 from senderkit.services import access, api_keys
 from senderkit.web.dashboard import sessions
 from senderkit.web.dashboard.frame import field_errors, page, viewer
-from senderkit.web.dashboard.visitors import is_loopback
+from senderkit.web.dashboard.visitors import base_url
 from senderkit.web.extensions import session
 from senderkit.web.runtime import runtime
 
@@ -98,7 +97,8 @@ def create() -> ResponseReturnValue:
         return _form_page(_typed(), field_errors(error)), 422
     except api_keys.AlreadyCreated:
         return _list_page(already_created=_row(_key_of(nonce)))
-    return _list_page(secret=token, created_key=_row(key), base_url=_base_url())
+    public_url = runtime().settings.public_url
+    return _list_page(secret=token, created_key=_row(key), base_url=base_url(request, public_url))
 
 
 def _create_key(nonce: str | None) -> tuple[ApiKey, str]:
@@ -149,19 +149,6 @@ def _find_nonce(signed: str) -> str | None:
 
 def _session_mark() -> str:
     return crypto.hash_secret(sessions.get_signed_in().token)
-
-
-def _base_url() -> str:
-    """This server's address for the lines to paste.
-
-    The public address when there is one: apps use it, and only it is sure to be https behind a
-    proxy. A loopback address is nobody's public one (it is the default): then it is the address
-    that the browser itself used, which it names in `Origin` and the guard has checked.
-    """
-    public_url = runtime().settings.public_url
-    if not is_loopback(urlsplit(public_url).hostname or ""):
-        return public_url
-    return request.headers.get("Origin") or request.host_url.rstrip("/")
 
 
 # -- revoking one -----------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from senderkit.services.sending import stored_envelope
 from senderkit.web.dashboard import wording
 from senderkit.web.dashboard.frame import Viewer, page, viewer
 from senderkit.web.dashboard.preview import shown_html, shows_pictures_from_elsewhere
+from senderkit.web.dashboard.visitors import base_url
 from senderkit.web.extensions import session
 from senderkit.web.headers import as_preview
 from senderkit.web.runtime import runtime
@@ -33,6 +34,8 @@ pages.add_app_template_filter(wording.shown_duration, "milliseconds")
 _FILTERS: Final = ("status", "channel", "template", "key", "q", "from", "to")
 _PLACES: Final = ("before", "after")
 _MAX_CHOICES: Final = 100
+_MAX_JSON: Final = 50_000
+_CUT: Final = "… cut here: GET /v1/messages/{id} answers all of it"
 _PARTS: Final = {
     "html": ("html", "text/html"),
     "text": ("text", "text/plain"),
@@ -81,7 +84,7 @@ def _list_page(
         shown=f"{len(found.rows)}{'+' if found.older else ''}",
         newer_url=_place_url(chosen, after=found.newer),
         older_url=_place_url(chosen, before=found.older),
-        base_url=runtime().settings.public_url,
+        base_url=base_url(request, runtime().settings.public_url),
         **_choices(looking),
     )
 
@@ -190,7 +193,8 @@ def _text(value: Any) -> str:
 
 
 def _pretty(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode("utf-8")
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode("utf-8")
+    return text if len(text) <= _MAX_JSON else f"{text[:_MAX_JSON]}\n{_CUT}"
 
 
 def _headers(found: MessageDetails) -> dict[str, str]:

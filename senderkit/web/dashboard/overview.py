@@ -106,10 +106,11 @@ def _failed(today: Day, before: Day | None) -> dict[str, Any]:
 
 
 def _time(today: Day, before: Day | None) -> dict[str, Any]:
+    """From acceptance to the hand-over."""
     median, earlier = today.median_ms, before.median_ms if before else None
-    change = _relative(median, earlier) if median and earlier else None
+    change = f", {_relative(median, earlier)}" if median and earlier else ""
     text = _NOTHING if median is None else shown_duration(median)
-    return _figure("Median hand-over", text, "clock", change=change)
+    return _figure("Median time", text, "clock", change=f"to hand-over{change}")
 
 
 def _scheduled(count: Count) -> dict[str, Any]:

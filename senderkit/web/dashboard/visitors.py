@@ -1,4 +1,6 @@
-"""What is known of somebody before they log in: where they are and where they want to go."""
+"""What a request tells of somebody's place: where they are, where they want to go, and under which
+address they see this server.
+"""
 
 from __future__ import annotations
 
@@ -68,3 +70,15 @@ def local_path(wanted: str) -> str:
     is_path = wanted.startswith("/") and not wanted.startswith("//")
     is_plain = wanted.isprintable() and "\\" not in wanted
     return wanted if is_path and is_plain else "/"
+
+
+def base_url(request: Request, public_url: str) -> str:
+    """This server's address for the lines to paste.
+
+    The public address when there is one: apps use it, and only it is sure to be https behind a
+    proxy. A loopback address is nobody's public one (it is the default): then it is the address
+    that the browser itself used, which a form names in `Origin` and the guard has checked.
+    """
+    if not is_loopback(urlsplit(public_url).hostname or ""):
+        return public_url
+    return request.headers.get("Origin") or request.host_url.rstrip("/")
