@@ -70,7 +70,7 @@ def engine_options(url: str, *, connections: int) -> dict[str, Any]:
         return options | {"connect_args": waiting}
     if find_spec("psycopg") is None:
         raise SettingsError([_NO_DRIVER])
-    # A lock that somebody keeps, or a server that fell silent, is an error before a request gives up.
+    # A lock that somebody keeps, or a server that fell silent, is an error in time for an answer.
     limit = _BUSY_TIMEOUT_SECONDS * 1000
     connect_args = {
         "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
