@@ -60,6 +60,18 @@ _OUTCOMES: Final = {
     ),
 }
 
+FORCED: Final = tuple(
+    (
+        "one retry, then delivered" if _OUTCOMES[word].is_delayed else _OUTCOMES[word].status.value,
+        f"{word}@{_DOMAIN}",
+        number,
+        f"{_PUSH}{word}",
+        f"{_WEB_PUSH}{word}",
+    )
+    for number, word in _NUMBERS.items()
+)
+"""For people: the outcome in words, then the address, number, token and endpoint that force it."""
+
 
 def outcome_for(channel: Channel, recipient_key: str) -> Outcome:
     """The outcome that a recipient forces; delivered for all but the documented ones."""
