@@ -13,7 +13,7 @@ from senderkit.web.dashboard.template_form import (
     Base,
     editor_errors,
     fields_of,
-    read_body,
+    read_command,
     shown_values,
 )
 
@@ -45,6 +45,11 @@ VARIABLES: tuple[dict[str, Any], ...] = (
 def through_a_browser(values: dict[str, str]) -> dict[str, str]:
     """What a browser sends of untouched fields: line breaks as CR LF."""
     return {name: text.replace("\n", "\r\n") for name, text in values.items()}
+
+
+def read_body(channel: Channel, form: dict[str, str], base: Base) -> dict[str, Any]:
+    """The body that a command is made of."""
+    return read_command(channel, form, base, lambda body: body)
 
 
 def content_of(channel: Channel, form: dict[str, str], base: Base = NOTHING) -> Any:
@@ -131,6 +136,20 @@ def test_a_fault_of_json_is_told_with_its_place() -> None:
     found = issues(Channel.PUSH, {"title": "t", "body": "b", "data": '{\n"a": }'})
     assert found["data"].startswith("This is not valid JSON")
     assert "line 2" in found["data"]
+
+
+def test_all_that_is_wrong_is_told_at_once_and_once_for_each_field() -> None:
+    def refuse(body: dict[str, Any]) -> None:
+        raise InvalidRequest(
+            "", [Issue("x", ("slug",), "No slug."), Issue("x", ("content", "title"), "No title.")]
+        )
+
+    form = {"title": "", "body": "{{#open}}", "badge": "9" * 20, "data": '{"a": "{{/x}}"}'}
+    with pytest.raises(InvalidRequest) as caught:
+        read_command(Channel.PUSH, form, NOTHING, refuse)
+    told = editor_errors(Channel.PUSH, caught.value)
+    assert set(told) == {"title", "slug", "body", "badge", "data"}
+    assert told["title"] == "Give a title."
 
 
 def test_each_issue_goes_to_its_field_with_where_in_it() -> None:

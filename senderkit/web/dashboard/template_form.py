@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from senderkit.commands import parse_json
+from senderkit.commands import check_template_content, parse_json
 from senderkit.commands.issues import IssueCode, dotted
 from senderkit.domain import Channel, JsonObject
 from senderkit.errors import InvalidRequest, Issue
+from senderkit.services import templates
+
+Made = TypeVar("Made")
 
 VARIABLES: Final = "variables"
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
@@ -120,9 +123,39 @@ def _pretty(value: Any) -> str:
 # -- read -------------------------------------------------------------------------------------
 
 
-def read_body(channel: Channel, form: Mapping[str, str], base: Base) -> dict[str, Any]:
-    """`content` and `variables` as the API takes them. Raises `InvalidRequest` with every issue."""
+def read_command(
+    channel: Channel, form: Mapping[str, str], base: Base, parse: Callable[[dict[str, Any]], Made]
+) -> Made:
+    """What `parse` makes of the body that the form stands for.
+
+    Raises `InvalidRequest` with all that is wrong at once: with the form's own fields, with the
+    command, with the content and with its syntax; of one field only what is found first.
+    """
     issues: list[Issue] = []
+    body = _read_body(channel, form, base, issues)
+    content = body["content"]
+    command = _collect(lambda: parse(body), issues)
+    _collect(lambda: check_template_content(channel, content), issues)
+    _collect(lambda: templates.check_syntax(channel, content), issues)
+    if issues or command is None:
+        raise InvalidRequest("Some fields need another look.", issues)
+    return command
+
+
+def _collect(make: Callable[[], Made], issues: list[Issue]) -> Made | None:
+    """What is made, or None with those reasons added whose field nobody complained of yet."""
+    told = {issue.path[:2] for issue in issues}
+    try:
+        return make()
+    except InvalidRequest as error:
+        issues.extend(issue for issue in error.issues if issue.path[:2] not in told)
+        return None
+
+
+def _read_body(
+    channel: Channel, form: Mapping[str, str], base: Base, issues: list[Issue]
+) -> dict[str, Any]:
+    """`content` and `variables` as the API takes them."""
     content: dict[str, Any] = {}
     shown = shown_values(channel, base)
     for field in fields_of(channel, base.content):
@@ -134,8 +167,6 @@ def read_body(channel: Channel, form: Mapping[str, str], base: Base) -> dict[str
         elif field.missing:
             issues.append(Issue(IssueCode.REQUIRED, ("content", field.wire), field.missing))
     variables = _read_variables(_typed(form, VARIABLES), base, shown[VARIABLES], issues)
-    if issues:
-        raise InvalidRequest("Some fields need another look.", issues)
     return {"content": content, "variables": variables}
 
 

@@ -23,7 +23,7 @@ from senderkit.web.dashboard.template_form import (
     NOTHING,
     Base,
     editor_errors,
-    read_body,
+    read_command,
     shown_values,
 )
 from senderkit.web.extensions import session
@@ -138,8 +138,12 @@ def _create(channel: Channel, form: Texts) -> Template:
         "channel": channel.value,
         "description": form.get("description", "").strip() or None,
     }
-    command = parse_create_template(
-        about | read_body(channel, form, NOTHING), is_essential="is_essential" in form
+    is_essential = "is_essential" in form
+    command = read_command(
+        channel,
+        form,
+        NOTHING,
+        lambda body: parse_create_template(about | body, is_essential=is_essential),
     )
     return templates.create_template(
         session(), looking.workspace_id, command, created_by_id=looking.member.id, now=now
@@ -202,12 +206,12 @@ def add_version(slug: str) -> ResponseReturnValue:
     version = _get_version(template, request.form.get("base", ""))
     channel = Channel(template.channel)
     try:
-        body = read_body(channel, request.form, _base_of(version))
+        command = read_command(channel, request.form, _base_of(version), parse_add_version)
         draft = templates.add_version(
             session(),
             looking.workspace_id,
             slug,
-            parse_add_version(body),
+            command,
             created_by_id=looking.member.id,
             now=runtime().clock(),
         )
