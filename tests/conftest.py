@@ -175,6 +175,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     databases.drop(name)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def unmigrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/data/senderkit.sqlite3"
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres")
+    name = databases.make(template="template1")
+    yield databases.url_of(name)
+    databases.drop(name)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from tests.conftest import PostgresDatabases
 from tests.make import House
 from tests.serving import run_cli
 
@@ -54,15 +52,3 @@ def set_up_shell(shell: Shell, house: House) -> Shell:
 def new_shell(tmp_path: Path) -> Shell:
     """On SQLite, before the first start: nothing exists yet."""
     return Shell(tmp_path / "new" / "data")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def unmigrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database without any table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/data/unmigrated.sqlite3"
-        return
-    databases: PostgresDatabases = request.getfixturevalue("postgres")
-    name = databases.make(template="template1")
-    yield databases.url_of(name)
-    databases.drop(name)

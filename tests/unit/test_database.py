@@ -20,6 +20,9 @@ from tests.make import START, House
 
 PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15_000}
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
@@ -43,19 +46,17 @@ def settings_of_every_connection(engine: Engine, names: dict[str, str]) -> list[
         ]
 
 
+@on_sqlite
 def test_every_connection_to_sqlite_is_durable_and_patient(house: House, engine: Engine) -> None:
-    if not is_sqlite(engine):
-        pytest.skip("about SQLite")
     queries = {name: f"PRAGMA {name}" for name in PRAGMAS}
 
     for each in (engine, house.runtime.engine):
         assert settings_of_every_connection(each, queries) == [PRAGMAS] * 5
 
 
+@on_postgres
 def test_every_connection_to_postgres_commits_to_the_disk(house: House, engine: Engine) -> None:
     """Also where the server's owner has turned it off for everybody."""
-    if is_sqlite(engine):
-        pytest.skip("about Postgres")
     name = engine.url.database
     with engine.begin() as connection:
         connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = off'))
@@ -75,10 +76,9 @@ def test_a_reader_never_waits_for_a_writer(engine: Engine) -> None:
             assert reader.execute(text("SELECT count(*) FROM workspaces")).scalar_one() == 0
 
 
+@on_sqlite
 def test_of_two_writers_to_sqlite_the_second_waits_at_its_first_step(engine: Engine) -> None:
     """Not at its first write, where it would have read what is no longer so."""
-    if not is_sqlite(engine):
-        pytest.skip("about SQLite")
     impatient = open_engine(engine.url.render_as_string())
     with impatient.connect() as other:
         cursor = other.connection.cursor()
@@ -90,9 +90,8 @@ def test_of_two_writers_to_sqlite_the_second_waits_at_its_first_step(engine: Eng
     impatient.dispose()
 
 
+@on_postgres
 def test_a_reader_of_postgres_cannot_write(engine: Engine) -> None:
-    if is_sqlite(engine):
-        pytest.skip("about Postgres")
     with (
         read_only(engine).connect() as reader,
         pytest.raises(SQLAlchemyError, match="read-only transaction"),
@@ -112,9 +111,8 @@ def test_an_errors_text_holds_no_value_that_was_sent(engine: Engine) -> None:
     assert "hide_parameters" in str(raised.value)
 
 
+@on_postgres
 def test_a_connection_that_died_is_replaced_before_it_is_used(engine: Engine) -> None:
-    if is_sqlite(engine):
-        pytest.skip("about Postgres")
     with engine.connect() as connection:
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     other = open_engine(engine.url.render_as_string(hide_password=False))
