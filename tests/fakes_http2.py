@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ class Manner(Enum):
     """How the next request is treated."""
 
     ANSWER = "answer it"
+    ANSWER_AND_PING = "answer it, then ask whether we are still there"
     ANSWER_AND_LEAVE = "answer it, then say goodbye (GOAWAY) and hang up"
     ANSWER_AND_VANISH = "answer it, then hang up without a word"
     REFUSE_STREAM = "refuse it before doing anything"
@@ -45,6 +47,9 @@ class FakeHttp2:
     reply_headers: dict[str, str] = field(default_factory=dict)
     reply_body: bytes = b"{}"
     connections: int = 0
+    hangs_up_on_arrival: bool = False
+    pings_answered: int = 0
+    ended: int = 0
     port: int = 0
     _sockets: list[socket.socket] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -73,6 +78,13 @@ class FakeHttp2:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
+    def wait_for_ends(self, count: int) -> None:
+        """Until so many conversations have been ended by the server."""
+        deadline = time.monotonic() + 5
+        while self.ended < count:
+            assert time.monotonic() < deadline, "the server did not hang up"
+            self._stopping.wait(0.005)
+
     def _in_background(self, work: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=work, args=arguments, daemon=True).start()
 
@@ -89,7 +101,8 @@ class FakeHttp2:
     def _serve(self, plain: socket.socket) -> None:
         with suppress(OSError), self.tls.wrap_socket(plain, server_side=True) as sock:
             self._sockets.append(sock)
-            _Conversation(self, sock).run()
+            if not self.hangs_up_on_arrival:
+                _Conversation(self, sock).run()
 
 
 class _Conversation:
@@ -113,6 +126,7 @@ class _Conversation:
             self._flush()
         # Closing with something unread would be a reset, and take our last words with it.
         self._sock.shutdown(socket.SHUT_WR)
+        self._server.ended += 1
         while self._sock.recv(65_536):
             pass
 
@@ -124,6 +138,8 @@ class _Conversation:
         elif isinstance(event, h2.events.DataReceived):
             self._bodies[event.stream_id] += event.data or b""
             self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.PingAckReceived):
+            self._server.pings_answered += 1
         elif isinstance(event, h2.events.StreamEnded):
             self._treat(event.stream_id)
 
@@ -162,6 +178,9 @@ class _Conversation:
                     return
         self._send(stream, body)
         self._h2.end_stream(stream)
+        if manner is Manner.ANSWER_AND_PING:
+            self._flush()
+            self._h2.ping(b"you idle")
         if manner is Manner.ANSWER_AND_LEAVE:
             self._h2.close_connection(last_stream_id=stream)
         if manner in {Manner.ANSWER_AND_LEAVE, Manner.ANSWER_AND_VANISH}:

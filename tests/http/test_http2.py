@@ -81,10 +81,29 @@ def test_a_server_that_knows_no_http2_is_spoken_to_in_http1(
 def test_a_connection_that_ended_while_idle_costs_nothing(
     manner: Manner, server: FakeHttp2, client: HttpClient
 ) -> None:
-    server.manners = [manner, Manner.ANSWER, manner, Manner.ANSWER]
-    for _ in range(4):
+    server.manners = [manner] * 4
+    for count in range(1, 5):
         assert client.send(push(server)).status == 200
+        server.wait_for_ends(count)
     assert len(server.requests) == 4
+
+
+def test_a_goodbye_that_crosses_the_next_request_costs_nothing(
+    server: FakeHttp2, client: HttpClient
+) -> None:
+    server.manners = [Manner.ANSWER_AND_LEAVE] * 10
+    for _ in range(10):
+        assert client.send(push(server)).status == 200
+    assert len(server.requests) == 10
+
+
+def test_what_a_server_says_to_an_idle_connection_is_heard_with_the_next_request(
+    server: FakeHttp2, client: HttpClient
+) -> None:
+    server.manners = [Manner.ANSWER_AND_PING] * 3
+    for _ in range(6):
+        assert client.send(push(server)).status == 200
+    assert (server.connections, server.pings_answered) == (1, 3)
 
 
 @pytest.mark.parametrize("manner", [Manner.REFUSE_STREAM, Manner.SEND_AWAY])
@@ -100,6 +119,17 @@ def test_what_the_server_did_not_take_is_safe_to_send_again(
     server.manners = [manner]
     assert client.send(push(server)).status == 200
     assert len(server.requests) == 2
+
+
+def test_a_second_try_that_does_not_leave_whole_is_not_in_doubt_for_the_first(
+    server: FakeHttp2, client: HttpClient
+) -> None:
+    client.send(push(server))
+    server.manners = [Manner.REFUSE_STREAM]
+    server.hangs_up_on_arrival = True
+    with pytest.raises(Unavailable):
+        client.send(push(server, b"x" * 200_000))
+    assert (server.connections, len(server.requests)) == (2, 1)
 
 
 @pytest.mark.parametrize(
