@@ -188,16 +188,23 @@ class Lookup:
 
     def find(self, engine: Engine, value: str) -> Sequence[Any] | None:
         """The row, or None. Raises `SQLAlchemyError`s."""
+        try:
+            rows = self._rows(engine, value)
+        except engine.dialect.loaded_dbapi.Error:
+            # Again by the usual way, which says what is wrong or finds a connection that lives.
+            with engine.connect() as connection:
+                return connection.execute(self._statement, {self._name: value}).one_or_none()
+        return rows[0] if rows else None
+
+    def _rows(self, engine: Engine, value: str) -> list[Sequence[Any]]:
         pooled = engine.raw_connection()
         try:
             rows = self._run(pooled.driver_connection, engine.dialect, value)
         except engine.dialect.loaded_dbapi.Error:
-            # Again by the usual way, which says what is wrong or finds a connection that lives.
             pooled.invalidate()
-            with engine.connect() as connection:
-                return connection.execute(self._statement, {self._name: value}).one_or_none()
+            raise
         pooled.close()
-        return rows[0] if rows else None
+        return rows
 
     def _run(self, driver: Any, dialect: Dialect, value: str) -> list[Sequence[Any]]:
         sql = self._sql.get(dialect.name)

@@ -53,7 +53,8 @@ def libraries_imported_by(*places: str) -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return found - sys.stdlib_module_names - {"senderkit", "tests", "app"}
+    # `_typeshed` is the type checker's own and never imported at run time.
+    return found - sys.stdlib_module_names - {"senderkit", "tests", "app", "_typeshed"}
 
 
 def undeclared(libraries: set[str], names: set[str]) -> list[str]:

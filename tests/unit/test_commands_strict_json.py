@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from senderkit.commands import parse_json_object
 from senderkit.errors import InvalidRequest
 
+HUNG_SECONDS = 5
+"""What is quadratic takes minutes here; what is not, well under a second on a quiet machine."""
+
 MILLION_KEYS = b"{" + b",".join(b'"k%d":1' % i for i in range(1_000_000)) + b"}"
 JSON_VALUES = st.recursive(
     st.none()
@@ -156,14 +159,14 @@ def test_a_hostile_body_is_refused_at_once(make: Callable[[], bytes]) -> None:
     raw = make()
     started = time.thread_time()
     refusal(raw)
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < HUNG_SECONDS
 
 
 def test_large_attachments_beside_an_emoji_are_read_at_once() -> None:
     raw = b'{"a": "' + b"A" * 15_000_000 + b'", "b": "\\ud83c\\udf89"}'
     started = time.thread_time()
     assert len(parse_json_object(raw)["a"]) == 15_000_000
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < HUNG_SECONDS
 
 
 @settings(max_examples=50, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from statistics import median
 from time import perf_counter
@@ -51,12 +52,13 @@ def test_an_unknown_key_opens_nothing_and_says_nothing() -> None:
 
 def test_no_changed_bit_is_taken() -> None:
     vault = Vault([NEW])
-    sealed = vault.seal({"password": "open sesame"})
+    # Its base64 spells the last bits in several ways, so the bytes themselves are changed.
+    sealed = base64.urlsafe_b64decode(vault.seal({"password": "open sesame"}))
 
     for place in range(len(sealed)):
         changed = sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :]
         with pytest.raises(SealBroken):
-            vault.unseal(changed)
+            vault.unseal(base64.urlsafe_b64encode(changed))
 
 
 @pytest.mark.parametrize("keys", [[], ["short"], [NEW, "x" * 44], [NEW[:-1]]])

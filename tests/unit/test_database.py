@@ -14,6 +14,7 @@ from sqlalchemy import Engine, insert, text
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from senderkit import database
 from senderkit.database import engine_options, make_private, open_engine, read_only
 from senderkit.models import Workspace
 from tests.make import START, House
@@ -115,6 +116,8 @@ def test_an_errors_text_holds_no_value_that_was_sent(engine: Engine) -> None:
 def test_a_connection_that_died_is_replaced_before_it_is_used(engine: Engine) -> None:
     with engine.connect() as connection:
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        info = connection.info
+    info[database._IDLE_SINCE] -= 60  # as if it had been left alone for a minute
     other = open_engine(engine.url.render_as_string(hide_password=False))
     with other.begin() as connection:
         connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})

@@ -12,7 +12,7 @@ import sqlalchemy.exc
 from flask import abort
 from sqlalchemy import text
 
-from senderkit.database import is_outage
+from senderkit.database import is_outage, read_only
 from senderkit.errors import ApiError, NotFound, PayloadTooLarge, ServiceUnavailable
 from senderkit.web.bodies import BODY_FAULT
 from tests.make import OWNER, House, Pages
@@ -171,7 +171,7 @@ def test_a_locked_database_is_an_outage(tmp_path: Path) -> None:
 
 def test_a_write_where_only_reading_is_allowed_is_an_outage(house: House) -> None:
     """The very errors of the two databases when they are read-only."""
-    engine = house.runtime.reader
+    engine = read_only(house.runtime.engine)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA query_only = ON")
