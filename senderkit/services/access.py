@@ -69,7 +69,8 @@ def _slug(name: str) -> str:
 
 def set_up(session: Session, command: SetUp, *, now: datetime) -> Member:
     """Name the workspace and make its owner. Raises `SetUpClosed` for everybody but the first."""
-    password_hash = crypto.hash_password(command.password)  # slow: before any lock is taken
+    session.rollback()  # no transaction waits for the hash
+    password_hash = crypto.hash_password(command.password)
     ensure_workspace(session, now=now)
     claimed = session.execute(
         update(Workspace)
@@ -132,11 +133,12 @@ def sign_in(
     Takes as long for an unknown address as for a wrong password.
     """
     member = find_member(session, email)
+    stored_hash = member.password_hash if member else None
     session.rollback()  # no transaction waits for the hash
-    is_right = crypto.verify_password(member.password_hash if member else None, password)
-    if member is None or not is_right:
+    is_right = crypto.verify_password(stored_hash, password)
+    if member is None or stored_hash is None or not is_right:
         return None
-    if crypto.password_needs_rehash(member.password_hash):
+    if crypto.password_needs_rehash(stored_hash):
         member.password_hash = crypto.hash_password(password)
     return member, start_session(session, member, now=now)
 

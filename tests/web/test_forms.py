@@ -40,13 +40,14 @@ def token_of(pages: Pages) -> str:
 def forgeries(own_token: str, other_token: str) -> dict[str, Mapping[str, Any]]:
     """Ways to send a form that a person did not mean to send, by what is wrong with each."""
     form = {"csrf_token": own_token}
+    other = {"name": "Shop"}
     return {
-        "no token": {"data": {}},
+        "no token": {"data": other},
         "an empty token": {"data": {"csrf_token": ""}},
         "a made-up token": {"data": {"csrf_token": "x" * 90}},
         "another session's token": {"data": {"csrf_token": other_token}},
-        "a token in the query": {"data": {}, "query_string": form},
-        "a token in a header": {"data": {}, "headers": {"X-CSRFToken": own_token}},
+        "a token in the query": {"data": other, "query_string": form},
+        "a token in a header": {"data": other, "headers": {"X-CSRFToken": own_token}},
         **{f"from {origin}": {"data": form, "headers": {"Origin": origin}} for origin in FOREIGN},
         "from a foreign page": {"data": form, "headers": {"Referer": "https://evil.example/a"}},
         "from no page": {"data": form, "headers": {"Referer": "http://[evil"}},

@@ -46,6 +46,7 @@ def code_in(answer: TestResponse, key: str) -> str:
     """The text of a block that the page offers to copy."""
     found = re.search(rf'id="code-{key}">(.*?)</code>', answer.text, re.DOTALL)
     assert found
+    assert "<" not in found[1]
     return unescape(found[1])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from senderkit.web.dashboard.guard import PUBLIC
 from tests.make import House, Pages
 from tests.web.routes import furnish, stored
@@ -24,13 +26,24 @@ def test_looking_at_any_page_changes_no_row(house: House) -> None:
     assert stored(house) == before
 
 
+OPEN: Final = {
+    *("static", "healthz", "readyz", "openapi", "docs"),
+    *("access.setup", "access.set_up", "access.login", "access.log_in"),
+    *("unsubscribe.show", "unsubscribe.one_click"),
+}
+
+
+def test_what_needs_no_login_is_listed() -> None:
+    assert PUBLIC == OPEN
+
+
 def test_a_stranger_sees_nothing_but_the_public_pages(house: House) -> None:
     seen = {
         route.endpoint
         for route in furnish(house).routes()
         if not route.is_api and not _leads_to_login(house.pages(), route.method, route.path)
     }
-    assert seen <= PUBLIC
+    assert seen <= OPEN
 
 
 def _leads_to_login(pages: Pages, method: str, path: str) -> bool:
