@@ -9,6 +9,8 @@ from flask import request
 
 from senderkit.commands import parse_json_object
 from senderkit.errors import ApiError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from senderkit.web.extensions import current_request
+from senderkit.web.media_types import is_json
 
 MAX_BODY_BYTES: Final = 25 * 1024 * 1024
 MAX_PAGE_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -30,15 +32,16 @@ def read_body() -> bytes:
     Raises `PayloadTooLarge`, or `UnsupportedMediaType` for any `Content-Encoding` or another
     content type than JSON.
     """
-    encoding = request.headers.get("Content-Encoding", "").strip()
+    asked = current_request()
+    encoding = asked.headers.get("Content-Encoding", "").strip()
     if encoding and encoding.lower() != "identity":
         raise UnsupportedMediaType("Send the body without Content-Encoding.")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
+    if (asked.content_length or 0) > MAX_BODY_BYTES:
         raise _too_large()
-    body = request.stream.read(MAX_BODY_BYTES + 1)
+    body = asked.stream.read(MAX_BODY_BYTES + 1)
     if len(body) > MAX_BODY_BYTES:
         raise _too_large()
-    if body and request.mimetype != "application/json":
+    if body and not is_json(asked.content_type or ""):
         raise UnsupportedMediaType("Send the body as application/json.")
     return body
 

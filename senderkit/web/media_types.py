@@ -1,10 +1,12 @@
-"""Which media types a client says it takes."""
+"""Which media types a client says it takes and sends."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 from typing import Final
+
+from werkzeug.http import parse_options_header
 
 _JSON_RANGES: Final = ("application/json", "application/*", "*/*")
 """What covers JSON in an `Accept` header, the most specific first: that one decides."""
@@ -22,3 +24,9 @@ def accepts_json(accept: str) -> bool:
         name, *parameters = item.split(";")
         allowed[name.strip().lower()] = not any(map(_REFUSED.fullmatch, parameters))
     return next((allowed[name] for name in _JSON_RANGES if name in allowed), False)
+
+
+@lru_cache(maxsize=256)
+def is_json(content_type: str) -> bool:
+    """Whether a `Content-Type` header says JSON, with parameters or without."""
+    return parse_options_header(content_type)[0].lower() == "application/json"
