@@ -153,12 +153,18 @@ class CreateTemplateBody(
     """A new template with its first draft version. For the OpenAPI document."""
 
 
-class AddVersionBody(WireBody):
-    """The next draft version of a template; publishing it is a person's doing."""
+class UncheckedVersionBody(WireBody):
+    """A version while the channel of its template is not known yet."""
 
-    content: dict[str, Any] = Field(
-        description="As the template's channel has it.",
-        json_schema_extra={"examples": [{"subject": "Hi {{name}}", "html": "<p>Hi {{name}}</p>"}]},
+    content: dict[str, Any]
+    variables: VariableBodies | None = None
+
+
+class AddVersionBody(WireBody):
+    """The next draft version; publishing it is a person's doing. For the OpenAPI document."""
+
+    content: EmailTemplateContent | SmsContent | PushContent | WebPushContent = Field(
+        description="As the template's channel has it."
     )
     variables: VariableBodies | None = None
 
@@ -240,7 +246,7 @@ def parse_create_template(body: dict[str, Any], *, is_essential: bool = False) -
 
 def parse_add_version(body: dict[str, Any]) -> AddVersion:
     """The body of `POST /v1/templates/{slug}/versions`. Raises `InvalidRequest`."""
-    parsed = _parse(AddVersionBody, body)
+    parsed = _parse(UncheckedVersionBody, body)
     return AddVersion(content=parsed.content, variables=_stored(parsed.variables))
 
 

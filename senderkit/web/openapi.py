@@ -116,8 +116,8 @@ def _operation(route: Route, refs: Mapping[Any, Json]) -> Json:
 
 
 def _parameters(route: Route) -> Iterator[Json]:
-    for name, schema in route.parameters:
-        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    for name, described in route.parameters:
+        yield {"name": name, "in": "path", "required": True, **described}
     for name, parameter in route.operation.query.items():
         yield _query_parameter(name, parameter)
     if route.operation.is_idempotent_by_key:

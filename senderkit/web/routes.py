@@ -22,16 +22,30 @@ from senderkit.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from senderkit.web import wire
 from senderkit.web.auth import is_api_path
 from senderkit.web.errors import status_of
 from senderkit.web.operations import Operation, operation_of
 
 Codes = tuple[str, ...]
 
-_PATH_PARAMETER: Final = re.compile(r"<(?:(\w+):)?(\w+)>")
-_CONVERTERS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "": {"type": "string", "minLength": 1},
-    "int": {"type": "integer", "minimum": 0},
+_PATH_PARAMETER: Final = re.compile(r"<(?:\w+:)?(\w+)>")
+_PATH_PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "public_id": {
+        "description": "The message's `publicId`.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": wire.EXAMPLE_MESSAGE_ID,
+    },
+    "slug": {
+        "description": "The template's slug, in any case.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "welcome",
+    },
+    "number": {
+        "description": "The version's number.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 1,
+    },
 }
 _EVERYWHERE: Final[tuple[type[ApiError], ...]] = (
     InvalidRequest,
@@ -46,7 +60,10 @@ _EVERYWHERE: Final[tuple[type[ApiError], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one /v1 path, as the document names it (`/v1/messages/{publicId}`)."""
+    """One method of one /v1 path, as the document names it (`/v1/messages/{publicId}`).
+
+    `parameters` are those of the path: name, and description, schema and example.
+    """
 
     path: str
     method: str
@@ -88,10 +105,10 @@ def routes_of(app: Flask) -> Iterator[Route]:
 def _route(rule: Rule, method: str, view: Callable[..., Any]) -> Route:
     found = _PATH_PARAMETER.findall(rule.rule)
     return Route(
-        path=_PATH_PARAMETER.sub(lambda match: f"{{{camel(match[2])}}}", rule.rule),
+        path=_PATH_PARAMETER.sub(lambda match: f"{{{camel(match[1])}}}", rule.rule),
         method=method.lower(),
         endpoint=rule.endpoint.rpartition(".")[2],
-        parameters=tuple((camel(name), _CONVERTERS[converter]) for converter, name in found),
+        parameters=tuple((camel(name), _PATH_PARAMETERS[name]) for name in found),
         operation=operation_of(view),
         view=view,
     )

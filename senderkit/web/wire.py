@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, NotRequired, cast
+from typing import Annotated, Any, Final, NotRequired, cast
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
@@ -53,9 +53,8 @@ Moment = Annotated[
         examples=["2026-11-24T10:00:00.000Z"],
     ),
 ]
-PublicId = Annotated[
-    str, Field(pattern="^msg_[0-9a-z]{26}$", examples=["msg_01kb3m0v5c8e9rt2x4a6q7w1yz"])
-]
+EXAMPLE_MESSAGE_ID: Final = "msg_01kb3m0v5c8e9rt2x4a6q7w1yz"
+PublicId = Annotated[str, Field(pattern="^msg_[0-9a-z]{26}$", examples=[EXAMPLE_MESSAGE_ID])]
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 Slug = Annotated[str, Field(examples=["welcome"])]
 ChannelWord = Annotated[str, _one_of(Channel)]

@@ -18,9 +18,22 @@ def _soon(seconds: int) -> str:
 schemathesis.openapi.format("date-time", st.integers(3_600, 29 * 86_400).map(_soon))
 
 
+_used_slugs = {"welcome"}
+
+
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """A key of its own for each call: a used one gets its first answer, whatever the body is."""
+    """What may be used once is made fresh: an Idempotency-Key, and the slug of a new template.
+
+    Nobody publishes here, so a template is rendered by its first version unless another is asked.
+    """
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and 0 < len(key) <= 512:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
+    slug = case.body.get("slug") if isinstance(case.body, dict) else None
+    if isinstance(slug, str) and slug in _used_slugs:
+        case.body["slug"] = f"{slug[:60]}-{uuid.uuid4()}"
+    elif isinstance(slug, str):
+        _used_slugs.add(slug)
+    if case.operation.label.endswith("/render") and isinstance(case.body, dict):
+        case.body["version"] = case.body.get("version") or 1
