@@ -227,11 +227,10 @@ ScheduledAt = Annotated[
         {
             "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}],
             "description": (
-                "When to send: ISO 8601 with `Z` or an offset, in the future, at most "
-                f"{MAX_SCHEDULE_DAYS} days out. Up to {SCHEDULE_GRACE_SECONDS} seconds in the "
-                "past counts as now."
+                "When to send, such as `2026-11-24T10:00:00Z`: ISO 8601 with `Z` or an offset, in "
+                f"the future, at most {MAX_SCHEDULE_DAYS} days out. Up to "
+                f"{SCHEDULE_GRACE_SECONDS} seconds in the past counts as now."
             ),
-            "examples": ["2026-11-24T10:00:00Z"],
         }
     ),
 ]

@@ -6,9 +6,11 @@ import json
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from senderkit.commands.recipients import EXAMPLE_SUBSCRIPTION
+from senderkit.domain import utc_now
 from tests.serving import Server, run_cli
 
 
@@ -58,13 +60,17 @@ def email(to: str, subject: str = "Your receipt", **more: Any) -> dict[str, Any]
     return {"channel": "email", "to": to, "content": {"subject": subject, "html": html}} | more
 
 
+def _in_a_week() -> str:
+    return (utc_now() + timedelta(days=7)).isoformat()
+
+
 def fill(server: Server) -> None:
     """One of everything that a page can show, in test mode: each status, channel and template
     state, long and foreign text, a revoked key."""
     app = app_of(server)
     for word in ("ada", "failed", "opted-out", "suppressed", "delayed"):
         app.post("/v1/send", email(f"{word}@simulator.senderkit.test", metadata={"order": 1234}))
-    app.post("/v1/send", email("later@example.com", scheduledAt="2026-12-20T10:00:00Z"))
+    app.post("/v1/send", email("later@example.com", scheduledAt=_in_a_week()))
     app.post("/v1/send", email(f"{'x' * 60}@{'long.' * 10}example.com", subject="Ж" * 300))
     app.post("/v1/send", {"channel": "sms", "to": "+15005550006", "content": {"body": "Code 1234"}})
     push = {"title": "Parcel", "body": "It arrives today.", "data": {"id": "7"}, "badge": 1}
