@@ -81,6 +81,12 @@ HTTP_LIBRARIES: Final = re.compile(
     r"(httpx2?|httpcore2?|h2|h11|requests|urllib3|aiohttp|boto3|urllib\.request|http\.client"
     r"|botocore\.httpsession)(\..*)?"
 )
+# The client runs in other people's programs and imports nothing of ours, so it has its own doors.
+CLIENT_FOR_FLASK: Final = "senderkit.client.integrations.flask"
+CLIENT_SETTINGS: Final = "senderkit.client.configuration"
+CLOCKS: Final = {"senderkit.domain": "utc_now", "senderkit.client.webhooks": "unix_now"}
+"""The functions that read the clock on the wall, by module."""
+
 MAX_LINES: Final = 600
 MAX_TEXT_BYTES: Final = 2_000_000
 NOT_OURS: Final = frozenset({"__pycache__", "build", "data", "dist", "node_modules", "vendor"})
@@ -199,7 +205,7 @@ def only_the_edge_knows_flask(top: Path) -> list[str]:
     return [
         f"{source.name} imports {name}"
         for source in sources(top)
-        if source.room not in KNOW_FLASK
+        if source.room not in KNOW_FLASK and source.module != CLIENT_FOR_FLASK
         for name in imports(source)
         if (library := name.partition(".")[0]) in WEB_LIBRARIES or library.startswith("flask_")
     ]
@@ -220,7 +226,7 @@ def only_settings_read_the_environment(top: Path) -> list[str]:
     return [
         f"{source.name} uses {name}"
         for source in sources(top)
-        if source.room != "settings"
+        if source.room != "settings" and source.module != CLIENT_SETTINGS
         for name in (*imports(source), *map(dotted, ast.walk(source.tree)))
         if name in doors
     ]
@@ -231,15 +237,15 @@ def only_one_function_reads_the_clock(top: Path) -> list[str]:
     return [
         f"{source.name}:{node.lineno} reads the clock: {dotted(node)}"
         for source in sources(top)
-        for node in _outside_utc_now(source)
+        for node in _outside_the_clock(source)
         if clock.fullmatch(dotted(node))
     ]
 
 
-def _outside_utc_now(source: Source) -> Iterator[ast.Attribute]:
-    is_domain = source.module == "senderkit.domain"
+def _outside_the_clock(source: Source) -> Iterator[ast.Attribute]:
+    clock = CLOCKS.get(source.module)
     for part in source.tree.body:
-        if not (is_domain and isinstance(part, ast.FunctionDef) and part.name == "utc_now"):
+        if not (isinstance(part, ast.FunctionDef) and part.name == clock):
             yield from (node for node in ast.walk(part) if isinstance(node, ast.Attribute))
 
 
@@ -305,6 +311,7 @@ PLANTED: Final[dict[Rule, dict[str, str]]] = {
         "senderkit/services/access.py": "from flask_login import current_user",
         "senderkit/models.py": "import flask.json",
         "senderkit/dispatcher.py": "import click",
+        "senderkit/client/integrations/django.py": "import flask",
     },
     only_one_room_calls_out_by_http: {
         "senderkit/providers/ses.py": "import boto3",
@@ -317,11 +324,13 @@ PLANTED: Final[dict[Rule, dict[str, str]]] = {
         "senderkit/cli.py": "import os\nos.environ.get('PORT')",
         "senderkit/web/front.py": "from os import getenv",
         "app.py": "import os\nos.getenv('PORT')",
+        "senderkit/client/keys.py": "import os\nos.environ['SENDERKIT_API_KEY']",
     },
     only_one_function_reads_the_clock: {
         "senderkit/keys.py": "import datetime\ndatetime.datetime.now()",
         "senderkit/domain.py": "class A:\n    made: datetime = field(default_factory=datetime.now)",
         "senderkit/outbox.py": "def utc_now():\n    return datetime.utcnow()",
+        "senderkit/client/webhooks.py": "def utc_now():\n    return time.time()",
         "senderkit/web/wire.py": "import time\ntime.time()",
     },
     keys_come_from_a_safe_source: {"senderkit/keys.py": "from random import choice"},
@@ -374,6 +383,12 @@ def test_what_the_rules_allow_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "senderkit/http_client").mkdir()
     (tmp_path / "senderkit/http_client/client.py").write_text(
         "import httpcore2\nfrom urllib.parse import quote\nimport senderkit.errors\n"
+    )
+    (tmp_path / "senderkit/client/integrations").mkdir(parents=True)
+    (tmp_path / "senderkit/client/integrations/flask.py").write_text("import flask\n")
+    (tmp_path / "senderkit/client/configuration.py").write_text("import os\nos.environ\n")
+    (tmp_path / "senderkit/client/webhooks.py").write_text(
+        "import time\ndef unix_now():\n    return int(time.time())\n"
     )
     (tmp_path / "notes.md").write_text("https://example.com/work/ and ~/home/ann/ and $HOME/root/")
 
