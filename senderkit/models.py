@@ -359,7 +359,7 @@ class Message(Base):
     created_at: Mapped[datetime]
     change_seq: Mapped[int] = mapped_column(BigInteger)
     due_at: Mapped[datetime | None]
-    lane: Mapped[str] = mapped_column(String(36), server_default="")
+    lane: Mapped[str] = mapped_column(String(36), server_default=text("''"))
     lease_until: Mapped[datetime | None]
     lease_token: Mapped[str | None] = mapped_column(String(32))
     attempts: Mapped[int] = mapped_column(default=0)

@@ -283,7 +283,7 @@ def upgrade() -> None:
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("change_seq", sa.BigInteger(), nullable=False),
         sa.Column("due_at", MOMENT, nullable=True),
-        sa.Column("lane", sa.String(length=36), server_default="", nullable=False),
+        sa.Column("lane", sa.String(length=36), server_default=sa.text("''"), nullable=False),
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.Column("lease_token", sa.String(length=32), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
