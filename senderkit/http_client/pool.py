@@ -37,11 +37,19 @@ class Connection:
         return self._core.can_handle_request(origin)
 
     def is_done(self) -> bool:
-        """Whether it has read its reply to the end and may serve another call."""
-        return self._core.is_idle() and not self._core.is_closed()
+        """Whether it has read its reply to the end, nothing more, and may serve another call."""
+        return self._core.is_idle() and not self._core.is_closed() and not self._has_more()
 
     def is_reusable(self) -> bool:
         return self._dialer.line is not None and self._dialer.line.is_reusable()
+
+    def _has_more(self) -> bool:
+        """Whether bytes came behind an HTTP/1.1 reply: they would pass for the next one.
+
+        Only the library's parser knows where the reply ended, and it has no public way to ask.
+        """
+        parser = vars(vars(self._core)["_connection"]).get("_h11_state")
+        return parser is not None and parser.trailing_data[0] != b""
 
     def close(self) -> None:
         """Hang up without a word; what is still under way fails."""

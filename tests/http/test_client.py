@@ -449,22 +449,32 @@ def test_a_connection_that_the_server_closed_while_idle_is_not_used(
         assert len(provider.requests) == calls
 
 
-def test_a_connection_on_which_the_server_spoke_unasked_is_not_used(client: HttpClient) -> None:
+@pytest.mark.parametrize("is_one_packet", [True, False])
+def test_a_connection_on_which_the_server_spoke_unasked_is_not_used(
+    client: HttpClient, is_one_packet: bool
+) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     poison = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
     spoken = threading.Event()
 
     def talk(sock: socket.socket) -> None:
         sock.recv(65_536)
-        sock.sendall(answer)
-        if not spoken.is_set():
+        if spoken.is_set():
+            sock.sendall(answer)
+        elif is_one_packet:
+            sock.sendall(answer + poison)
+        else:
+            sock.sendall(answer)
             sock.sendall(poison)
         spoken.set()
+        while sock.recv(65_536):
+            """Stay on the line until the client hangs up."""
 
     with listening(talk, times=2) as url:
         assert client.send(post(url)).body == b"ok"
         spoken.wait(5)
         assert client.send(post(url)).body == b"ok"
+        client.close()
 
 
 def test_a_connection_that_dies_under_the_request_is_replaced_once(client: HttpClient) -> None:
