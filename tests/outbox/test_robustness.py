@@ -309,7 +309,7 @@ def test_an_error_in_the_loop_turns_readyz_red_and_does_not_end_it(
         assert api.message(message_id)["status"] == "queued"
 
     wait_until(lambda: api.message(message_id)["status"] == "delivered")
-    assert is_ready(running)
+    wait_until(lambda: is_ready(running))
 
 
 def test_a_stalled_loop_turns_readyz_red(running: House, hanging: FakeProvider) -> None:
