@@ -12,6 +12,7 @@ from flask import Flask
 
 from senderkit import __version__
 from senderkit.cli.application import open_application, read_settings, told
+from senderkit.cli.memory import return_large_blocks
 from senderkit.services import access
 from senderkit.web.extensions import database
 from senderkit.web.front import serve as serve_front
@@ -24,6 +25,7 @@ from senderkit.web.runtime import runtime_of
 @told
 def serve(host: str | None, port: int | None) -> None:
     """Serve the dashboard and the API, and deliver messages, in this one process."""
+    return_large_blocks()
     overrides = {"HOST": host, "PORT": None if port is None else str(port)}
     settings = read_settings({name: value for name, value in overrides.items() if value})
     address = _free_address(settings.host, settings.port)
@@ -80,6 +82,7 @@ def _greet(app: Flask) -> None:
 @told
 def worker() -> None:
     """Deliver messages only, beside another process that serves with SENDERKIT_DISPATCHER=off."""
+    return_large_blocks()
     app = open_application(read_settings({"DISPATCHER": "on"}))
     at_hand = runtime_of(app)
     stopping = threading.Event()
