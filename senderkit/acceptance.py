@@ -2,7 +2,7 @@
 
 A request hands over plain values and waits for its own commit. One bad row never sinks its batch,
 batches are capped by bytes and count, the queue is bounded, and `close` drains it. The rest of the
-house knows `AcceptanceWriter.accept` and nothing of how it is done.
+house knows `AcceptanceWriter.accept`, `submit` where no thread may wait, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -40,7 +41,8 @@ _MAX_BATCH: Final = 256
 _MAX_BATCH_BYTES: Final = 32 * 1024 * 1024
 _MAX_WAITING: Final = 4096
 _MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
-_WAIT_SECONDS: Final = 20
+WAIT_SECONDS: Final = 20
+"""How long somebody waits for a commit before giving up on it."""
 _SORTING_OUT_SECONDS: Final = 5
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -96,12 +98,55 @@ class Accepted:
 
 
 @dataclass(slots=True)
-class _Waiting:
-    acceptance: Acceptance
-    done: threading.Event = field(default_factory=threading.Event)
+class Pending:
+    """A send on its way to its commit. `on_done` is called once, in any thread, when it is there.
+
+    `answer` and `fault` are the writer's to set, before that call.
+    """
+
+    on_done: Callable[[], None]
+    expected: Accepted
     answer: Accepted | None = None
     fault: Exception | None = None
     is_given_up: bool = False
+
+    def result(self) -> Accepted:
+        """What was stored. To be asked once it is done, or when the wait has been too long.
+
+        Raises `ServiceUnavailable` when the database cannot be used or the wait ran out; the send
+        may be stored after all when its transaction had begun by then. Any other fault of storing
+        it is raised as it is.
+        """
+        if self.answer is not None:
+            return self.answer
+        if self.fault is None:
+            self.is_given_up = True
+        if self.fault is None or is_outage(self.fault):
+            raise ServiceUnavailable from self.fault
+        raise self.fault
+
+
+def already(answer: Accepted, on_done: Callable[[], None]) -> Pending:
+    """A pending send that has its answer."""
+    on_done()
+    return Pending(on_done, answer, answer)
+
+
+def wait_for(submit: Callable[[Callable[[], None]], Pending]) -> Accepted:
+    """Wait in this thread for the commit of what `submit` hands in with the given `on_done`.
+
+    Raises what `Pending.result` raises.
+    """
+    done = threading.Event()
+    pending = submit(done.set)
+    done.wait(WAIT_SECONDS)
+    return pending.result()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    acceptance: Acceptance
+    pending: Pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +177,19 @@ class AcceptanceWriter:
         self._thread: threading.Thread | None = None
 
     def accept(self, acceptance: Acceptance) -> Accepted:
-        """Store one send durably and answer after its commit.
+        """Store one send durably and answer after its commit. Raises what `submit` raises, and
+        what `Pending.result` does."""
+        return wait_for(partial(self.submit, acceptance))
 
-        Raises `ServiceUnavailable` when the database cannot be used, the queue is full, or the wait
-        ran out; the send may be stored after all when its transaction had begun by then. Any
-        other fault of storing it is raised as it is.
+    def submit(self, acceptance: Acceptance, on_done: Callable[[], None]) -> Pending:
+        """Have one send stored durably; `on_done` is called after its commit, or when it failed.
+
+        Raises `ServiceUnavailable` when too many wait already.
         """
-        waiting = _Waiting(acceptance)
-        self._enqueue(waiting)
-        if not waiting.done.wait(_WAIT_SECONDS):
-            waiting.is_given_up = True
-            raise ServiceUnavailable
-        if waiting.answer is not None:
-            return waiting.answer
-        if waiting.fault is None or is_outage(waiting.fault):
-            raise ServiceUnavailable from waiting.fault
-        raise waiting.fault
+        expected = Accepted(acceptance.public_id, acceptance.status, is_replay=False)
+        pending = Pending(on_done, expected)
+        self._enqueue(_Waiting(acceptance, pending))
+        return pending
 
     def close(self) -> None:
         """Take nothing more, commit what waits, end the thread."""
@@ -175,7 +217,7 @@ class AcceptanceWriter:
         while batch := self._next_batch():
             self._commit(batch)
             for waiting in batch:
-                waiting.done.set()
+                waiting.pending.on_done()
             self._on_commit()
 
     def _next_batch(self) -> list[_Waiting]:
@@ -185,7 +227,7 @@ class AcceptanceWriter:
                 while not self._waiting and not self._is_closed:
                     self._changed.wait()
                 taken = self._take()
-            batch = [waiting for waiting in taken if not waiting.is_given_up]
+            batch = [waiting for waiting in taken if not waiting.pending.is_given_up]
             if batch or not taken:
                 return batch
 
@@ -207,9 +249,9 @@ class AcceptanceWriter:
         if len(batch) > 1 and not is_cut_off(error):
             patience = _SORTING_OUT_SECONDS - (time.monotonic() - began)
             self._commit_one_by_one(batch, patience)
-        failed = [waiting for waiting in batch if waiting.answer is None]
-        for waiting in failed:
-            waiting.fault = error if waiting.fault is None else waiting.fault
+        failed = [waiting.pending for waiting in batch if waiting.pending.answer is None]
+        for pending in failed:
+            pending.fault = error if pending.fault is None else pending.fault
         _log_failure(failed)
 
     def _commit_one_by_one(self, batch: Sequence[_Waiting], patience: float) -> None:
@@ -221,8 +263,8 @@ class AcceptanceWriter:
             if patience <= 0:
                 return
             began = time.monotonic()
-            waiting.fault = self._find_fault([waiting])
-            if waiting.fault is not None:
+            waiting.pending.fault = self._find_fault([waiting])
+            if waiting.pending.fault is not None:
                 patience -= time.monotonic() - began
 
     def _find_fault(self, batch: Sequence[_Waiting]) -> Exception | None:
@@ -262,9 +304,9 @@ class AcceptanceWriter:
             acceptance = waiting.acceptance
             first = earlier.get(acceptance.public_id)
             if first is None:
-                waiting.answer = Accepted(acceptance.public_id, acceptance.status, is_replay=False)
+                waiting.pending.answer = waiting.pending.expected
                 continue
-            waiting.answer = first.answer()
+            waiting.pending.answer = first.answer()
             if first.body_hash != acceptance.body_hash:
                 differing.append(first.message_id)
         if differing:
@@ -283,9 +325,9 @@ class AcceptanceWriter:
             _log.error("duplicate_not_noted", error=type(error).__name__)
 
 
-def _log_failure(failed: Sequence[_Waiting]) -> None:
+def _log_failure(failed: Sequence[Pending]) -> None:
     """One line for all, with a trace when the database is not to blame."""
-    fault = next((waiting.fault for waiting in failed), None)
+    fault = next((pending.fault for pending in failed), None)
     if fault is not None:
         trace = None if is_outage(fault) else fault
         name = type(fault).__name__

@@ -5,7 +5,8 @@ Every status, channel, scope and timeline word is spelled here and nowhere else.
 
 from __future__ import annotations
 
-import secrets
+import os
+import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -163,6 +164,31 @@ class SuppressionReason(StrEnum):
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
+class _RandomBits:
+    """The system's randomness, taken in store: each call of the system for it gives up the
+    interpreter's lock, and a send makes three ids."""
+
+    def __init__(self) -> None:
+        self._begin_anew()
+        # A child process must not give out what its parent does.
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._lock = threading.Lock()
+        self._store = b""
+
+    def take(self, size: int) -> int:
+        """So many random bytes as a number; no byte is given out twice."""
+        with self._lock:
+            if len(self._store) < size:
+                self._store = os.urandom(4096)
+            taken, self._store = self._store[:size], self._store[size:]
+        return int.from_bytes(taken, "big")
+
+
+_RANDOM_BITS: Final = _RandomBits()
+
+
 def _base32(number: int) -> str:
     digits = []
     for _ in range(26):
@@ -177,12 +203,17 @@ def new_public_id(prefix: str, now: datetime) -> str:
     Fixed width, so that ids of one prefix sort by time as text.
     """
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
-    return f"{prefix}_{_base32(milliseconds << 80 | secrets.randbits(80))}"
+    return f"{prefix}_{_base32(milliseconds << 80 | _RANDOM_BITS.take(10))}"
 
 
 def new_uuid() -> str:
     """A random UUID in its usual text form."""
-    return str(uuid.UUID(int=secrets.randbits(128), version=4))
+    return str(uuid.UUID(int=_RANDOM_BITS.take(16), version=4))
+
+
+def new_request_id() -> str:
+    """The id of one request of ours, for its log lines."""
+    return f"req_{_RANDOM_BITS.take(12):024x}"
 
 
 # -- what goes to a provider and what comes back ----------------------------------------------

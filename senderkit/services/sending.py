@@ -1,6 +1,6 @@
 """A send: resolve what it needs, then hand it to the group commit in plain values.
 
-Nothing is written here: an accepted send is durable when `Sending.accept` returns.
+Nothing is written here: a send is durable when `Sending.accept` returns or its `Pending` is done.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from senderkit.acceptance import Acceptance, AcceptanceWriter, Accepted, find_earlier
+from senderkit.acceptance import (
+    Acceptance,
+    AcceptanceWriter,
+    Accepted,
+    Pending,
+    already,
+    find_earlier,
+    wait_for,
+)
 from senderkit.commands import (
     RawSend,
     Recipient,
@@ -59,6 +67,25 @@ class Sending:
     ) -> Accepted:
         """Accept the send that `parse` reads from `body`, and answer once it is durable.
 
+        Raises `ApiError`s.
+        """
+        return wait_for(
+            lambda on_done: self.submit(
+                sender, parse, idempotency_hash=idempotency_hash, body=body, on_done=on_done
+            )
+        )
+
+    def submit(
+        self,
+        sender: Sender,
+        parse: ParseSend,
+        *,
+        idempotency_hash: str | None,
+        body: bytes,
+        on_done: Callable[[], None],
+    ) -> Pending:
+        """Accept a send without waiting: `on_done` is called once it is durable or has failed.
+
         A repeated idempotency key gets the first answer, whatever the repeated body says; so one
         that would be refused now is looked up before it is refused. Raises `ApiError`s.
         """
@@ -69,9 +96,9 @@ class Sending:
             first = self._find_first_answer(sender, idempotency_hash, body_hash)
             if first is None:
                 raise
-            return first
+            return already(first, on_done)
         keyed = _keyed(acceptance, idempotency_hash, body_hash, len(body))
-        return self._writer.accept(keyed)
+        return self._writer.submit(keyed, on_done)
 
     def _find_first_answer(
         self, sender: Sender, key_hash: str | None, body_hash: str

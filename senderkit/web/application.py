@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from typing import Any, Final
 
 from flask import Flask, Response, g, request
@@ -11,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from senderkit import resources
 from senderkit.database import engine_options, make_private, prepare
-from senderkit.domain import Clock, utc_now
+from senderkit.domain import Clock, new_request_id, utc_now
 from senderkit.services.access import SESSION_IDLE_LIMIT
 from senderkit.settings import Settings
 from senderkit.web import auth, docs, health
@@ -101,7 +100,7 @@ def _add_request_hooks(app: Flask) -> None:
     def _identify() -> None:
         given = request.headers.get("X-Request-Id")
         is_well_formed = given is not None and _REQUEST_ID.fullmatch(given)
-        g.request_id = given if is_well_formed else f"req_{secrets.token_hex(12)}"
+        g.request_id = given if is_well_formed else new_request_id()
 
     # In this order: the key, the size, the login, the form's token.
     app.before_request(auth.guard)
@@ -117,5 +116,5 @@ def _add_request_hooks(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _answer_error(error: Exception) -> Any:
         if auth.is_api_path(request.path):
-            return response_for(error)
+            return response_for(error, g.get("request_id"))
         return page_for(error)

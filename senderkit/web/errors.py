@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from flask import Response, g
+from flask import Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 
@@ -82,8 +82,11 @@ def headers_of(error: ApiError) -> dict[str, str]:
     return {}
 
 
-def response_for(error: Exception) -> Response:
-    """The JSON answer to whatever went wrong under /v1; no detail of a crash leaks."""
+def response_for(error: Exception, request_id: str | None) -> Response:
+    """The JSON answer to whatever went wrong under /v1; no detail of a crash leaks.
+
+    The request's id goes into the log beside it.
+    """
     if isinstance(error, ApiError):
         return error_response(error)
     if isinstance(error, WerkzeugMethodNotAllowed):
@@ -93,9 +96,9 @@ def response_for(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return error_response(_of_http(error))
     if is_outage(error):
-        _log.error("database_error", request_id=g.get("request_id"), error=type(error).__name__)
+        _log.error("database_error", request_id=request_id, error=type(error).__name__)
         return error_response(ServiceUnavailable())
-    _log.error("request_crashed", request_id=g.get("request_id"), exc_info=error)
+    _log.error("request_crashed", request_id=request_id, exc_info=error)
     return error_response(ApiError("Something went wrong on this server. It was logged."))
 
 

@@ -13,18 +13,22 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
-from flask import Flask
+from flask import Flask, Response
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from senderkit.web.auth import knows_key
+from senderkit.acceptance import WAIT_SECONDS
+from senderkit.web.auth import is_api_path, read_key
 from senderkit.web.bodies import BODY_FAULT
+from senderkit.web.deferral import DEFERRAL, Deferral
 from senderkit.web.intake import Intake, Taken
+from senderkit.web.key_reads import KEY_READ, KeyReads
 from senderkit.web.runtime import runtime_of
 
 _log = structlog.get_logger(__name__)
@@ -74,13 +78,14 @@ class ThreadPool:
         while (item := self._jobs.get()) is not None:
             future, job = item
             try:
-                self._hand_back(future, job(), None)
+                self.settle(future, job())
             except Exception as error:  # noqa: BLE001 - raised again in the loop
-                self._hand_back(future, None, error)
+                self.settle(future, None, error)
 
-    def _hand_back(
-        self, future: asyncio.Future[Any], value: Any, error: BaseException | None
+    def settle(
+        self, future: asyncio.Future[Any], value: Any, error: BaseException | None = None
     ) -> None:
+        """End a future of the loop's, from any thread."""
         with self._lock:
             self._finished.append((future, value, error))
             if self._is_scheduled:
@@ -93,7 +98,7 @@ class ThreadPool:
             finished, self._finished = self._finished, []
             self._is_scheduled = False
         for future, value, error in finished:
-            if future.cancelled():
+            if future.done():  # nobody waits for it any more
                 continue
             if error is None:
                 future.set_result(value)
@@ -107,11 +112,15 @@ class Front:
     def __init__(self, app: Flask, threads: int) -> None:
         self._app = app
         self._threads = threads
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: ThreadPool | None = None
+        self._keys: KeyReads | None = None
         self._intake: Intake | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._pool = ThreadPool(self._threads, loop)
+        self._keys = KeyReads(partial(read_key, self._app), loop)
         self._intake = Intake(loop, self._knows_key)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
@@ -126,22 +135,71 @@ class Front:
             self._intake.give_back(taken)
 
     async def _answer(self, scope: Any, protocol: Any, taken: Taken) -> None:
-        assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
         environ = _environ(scope, taken.body)
         environ[BODY_FAULT] = taken.fault
-        status, headers, content = await self._pool.run(lambda: _run_wsgi(self._app, environ))
+        if is_api_path(scope.path):
+            status, headers, content = await self._answer_of_api(environ)
+        else:
+            status, headers, content = await self._run(environ)
         if taken.fault is not None:
             # The rest of the body was not read: the connection cannot be used again.
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 
-    def _knows_key(self, authorization: str) -> asyncio.Future[Any]:
+    async def _answer_of_api(self, environ: dict[str, Any]) -> Answer:
+        assert self._keys is not None  # noqa: S101 - granian calls __rsgi_init__ first
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        if authorization:
+            environ[KEY_READ] = await self._keys.read(authorization)
+        if environ["REQUEST_METHOD"] != "POST":
+            return await self._run(environ)
+        assert self._loop is not None  # noqa: S101
+        done: asyncio.Future[None] = self._loop.create_future()
+        deferral = environ[DEFERRAL] = Deferral(partial(self._settle, done))
+        answer = await self._run(environ)
+        return await self._hold_back(answer, deferral, done) if deferral.is_holding else answer
+
+    async def _hold_back(
+        self, answer: Answer, deferral: Deferral, done: asyncio.Future[None]
+    ) -> Answer:
+        """The answer once its send is durable, or the one to give in its place."""
+        assert self._loop is not None  # noqa: S101
+        patience = self._loop.call_later(WAIT_SECONDS, _end, done)
+        await done
+        patience.cancel()
+        other = deferral.find_other_answer()
+        return answer if other is None else _in_place_of(answer, other)
+
+    def _run(self, environ: dict[str, Any]) -> asyncio.Future[Answer]:
         assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
-        return self._pool.run(lambda: knows_key(self._app, authorization))
+        return self._pool.run(lambda: _run_wsgi(self._app, environ))
+
+    def _settle(self, done: asyncio.Future[None]) -> None:
+        assert self._pool is not None  # noqa: S101
+        self._pool.settle(done, None)
+
+    async def _knows_key(self, authorization: str) -> bool:
+        """For a look before a large body. What happened to the database the guard will say."""
+        assert self._keys is not None  # noqa: S101 - granian calls __rsgi_init__ first
+        return await self._keys.read(authorization) is not None
 
     def close(self) -> None:
-        if self._pool is not None:
+        if self._pool is not None and self._keys is not None:
+            self._keys.close()
             self._pool.close()
+
+
+def _end(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
+
+
+def _in_place_of(prepared: Answer, other: Response) -> Answer:
+    """Another answer with the headers that all answers have, taken from the one it replaces."""
+    own = [(name.lower(), value) for name, value in other.headers.items()]
+    names = {name for name, _ in own}
+    usual = [(name, value) for name, value in prepared[1] if name not in names]
+    return other.status_code, [*own, *usual], other.get_data()
 
 
 def _environ(scope: Any, body: bytes) -> dict[str, Any]:

@@ -256,7 +256,7 @@ def test_batches_are_capped_by_bytes(house: House, monkeypatch: pytest.MonkeyPat
 def test_who_has_waited_too_long_is_told_so_and_nothing_is_stored_later(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceptance, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(acceptance, "WAIT_SECONDS", 0.05)
     send = a_send(house)
 
     with holding_the_writer(house), pytest.raises(ServiceUnavailable):

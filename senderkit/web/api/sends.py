@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
+from senderkit.acceptance import Accepted
 from senderkit.commands import (
     RawSend,
     TemplateSend,
@@ -16,7 +18,7 @@ from senderkit.commands import (
     parse_raw_send,
     parse_send,
 )
-from senderkit.domain import Scope
+from senderkit.domain import Mode, Scope
 from senderkit.errors import (
     ChannelMismatch,
     EnvelopeNotSupported,
@@ -30,6 +32,7 @@ from senderkit.services.sending import Sender
 from senderkit.web import wire
 from senderkit.web.auth import principal
 from senderkit.web.bodies import read_body
+from senderkit.web.deferral import answer_when_stored
 from senderkit.web.errors import json_response
 from senderkit.web.operations import JsonBody, Operation
 from senderkit.web.runtime import runtime
@@ -104,13 +107,20 @@ def _accept(parse: Parse) -> Response:
     at_hand, caller = runtime(), principal()
     idempotency_hash = parse_idempotency_key(request.headers.get("Idempotency-Key"))
     body = read_body()
-    accepted = at_hand.sending.accept(
+    submit = partial(
+        at_hand.sending.submit,
         Sender(caller.workspace_id, caller.mode, caller.key_id),
         lambda: parse(parse_json_object(body), at_hand.clock()),
         idempotency_hash=idempotency_hash,
         body=body,
     )
-    response = json_response(wire.accepted_json(accepted, caller.mode), 202)
+    return answer_when_stored(
+        lambda on_done: submit(on_done=on_done), partial(_accepted, caller.mode)
+    )
+
+
+def _accepted(mode: Mode, accepted: Accepted) -> Response:
+    response = json_response(wire.accepted_json(accepted, mode), 202)
     if accepted.is_replay:
         response.headers["Idempotent-Replayed"] = "true"
     return response
