@@ -123,8 +123,7 @@ class Traffic:
     def _send(self, app: App | None, recipient: str, place: int) -> App | None:
         """Until it is accepted; returns the connection for the next one."""
         while (port := self._wait_for_port(place)) is not None:
-            if app is None or app.port != port:
-                app = App(port, self._token)
+            app = self._reach(port, app)
             message_id = self._try(app, recipient)
             if message_id is not None:
                 self.accepted[recipient] = message_id
@@ -134,6 +133,14 @@ class Traffic:
                 self.repeats += 1
                 self._changed.wait(_TRY_AGAIN_SECONDS)
         return app
+
+    def _reach(self, port: int, app: App | None) -> App:
+        """The connection at hand if it leads there, or a new one in its stead."""
+        if app is not None:
+            if app.port == port:
+                return app
+            app.close()
+        return App(port, self._token)
 
     def _wait_for_port(self, place: int) -> int | None:
         """The sender's server; None when the traffic is abandoned."""
