@@ -9,9 +9,14 @@ from typing import Final
 from senderkit.errors import NotFound
 from senderkit.providers.base import Provider
 from senderkit.providers.postmark import PostmarkProvider
+from senderkit.providers.sendgrid import SendGridProvider
 from senderkit.providers.smtp import SmtpProvider
 
-_REGISTERED: Final[tuple[Provider, ...]] = (SmtpProvider(), PostmarkProvider())
+_REGISTERED: Final[tuple[Provider, ...]] = (
+    SmtpProvider(),
+    PostmarkProvider(),
+    SendGridProvider(),
+)
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
 """Every provider by its name, which is what a stored connection refers to."""
