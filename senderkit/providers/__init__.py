@@ -10,12 +10,14 @@ from senderkit.errors import NotFound
 from senderkit.providers.base import Provider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.sendgrid import SendGridProvider
+from senderkit.providers.ses import SesProvider
 from senderkit.providers.smtp import SmtpProvider
 
 _REGISTERED: Final[tuple[Provider, ...]] = (
     SmtpProvider(),
     PostmarkProvider(),
     SendGridProvider(),
+    SesProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
