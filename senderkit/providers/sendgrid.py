@@ -36,7 +36,7 @@ from senderkit.providers.base import (
     find_text,
 )
 from senderkit.providers.callbacks import find_link, is_within, json_objects, moment_of, object_of
-from senderkit.providers.emails import Email, EmailFile, read_email
+from senderkit.providers.emails import Email, EmailFile, distinct_copies, read_email
 from senderkit.providers.mailboxes import Mailbox, sender_issues
 from senderkit.providers.mime import header_value
 from senderkit.providers.over_http import BASE_URL, HttpAdapter
@@ -250,13 +250,11 @@ def _message_id(item: JsonObject) -> str | None:
 
 def _personalization(email: Email) -> dict[str, Any]:
     """Who gets it, each address once: SendGrid refuses one that comes twice."""
-    seen = {email.recipient.address.lower()}
-    lists: dict[str, Any] = {"to": [_mailbox(email.recipient)]}
-    for name, mailboxes in (("cc", email.cc), ("bcc", email.bcc)):
-        fresh = {m.address.lower(): m for m in mailboxes if m.address.lower() not in seen}
-        seen |= set(fresh)
-        lists[name] = [_mailbox(mailbox) for mailbox in fresh.values()]
-    return {name: mailboxes for name, mailboxes in lists.items() if mailboxes}
+    cc, bcc = distinct_copies(email)
+    lists = {"to": [email.recipient], "cc": cc, "bcc": bcc}
+    return {
+        name: [_mailbox(one) for one in everybody] for name, everybody in lists.items() if everybody
+    }
 
 
 def _mailbox(mailbox: Mailbox) -> dict[str, str]:
