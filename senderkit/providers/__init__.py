@@ -8,6 +8,7 @@ from typing import Final
 
 from senderkit.errors import NotFound
 from senderkit.providers.base import Provider
+from senderkit.providers.mailgun import MailgunProvider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.sendgrid import SendGridProvider
 from senderkit.providers.ses import SesProvider
@@ -18,6 +19,7 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     PostmarkProvider(),
     SendGridProvider(),
     SesProvider(),
+    MailgunProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
