@@ -13,6 +13,7 @@ from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.sendgrid import SendGridProvider
 from senderkit.providers.ses import SesProvider
 from senderkit.providers.smtp import SmtpProvider
+from senderkit.providers.sparkpost import SparkPostProvider
 
 _REGISTERED: Final[tuple[Provider, ...]] = (
     SmtpProvider(),
@@ -20,6 +21,7 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     SendGridProvider(),
     SesProvider(),
     MailgunProvider(),
+    SparkPostProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
