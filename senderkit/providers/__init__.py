@@ -10,6 +10,7 @@ from senderkit.errors import NotFound
 from senderkit.providers.base import Provider
 from senderkit.providers.mailgun import MailgunProvider
 from senderkit.providers.postmark import PostmarkProvider
+from senderkit.providers.resend import ResendProvider
 from senderkit.providers.sendgrid import SendGridProvider
 from senderkit.providers.ses import SesProvider
 from senderkit.providers.smtp import SmtpProvider
@@ -22,6 +23,7 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     SesProvider(),
     MailgunProvider(),
     SparkPostProvider(),
+    ResendProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
