@@ -44,8 +44,7 @@ def resolver_to(server: FakeProvider) -> Resolver:
     """Finds this server under the name of SNS, and everything else where it is."""
 
     def find(host: str, port: int) -> list[Target]:
-        there = [host, port] if host != HOST else [LOOPBACK, server.port]
-        return resolve(str(there[0]), int(there[1]))
+        return resolve(host, port) if host != HOST else resolve(LOOPBACK, server.port)
 
     return find
 

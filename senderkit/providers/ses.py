@@ -255,8 +255,8 @@ def _recipients(
         yield address, detail.get("smtpResponse")
     if kind is not EventKind.DELIVERED:
         destination = mail.get("destination")
-        is_one = isinstance(destination, list) and len(destination) == 1
-        yield destination[0] if is_one else None, None
+        everybody = destination if isinstance(destination, list) else []
+        yield everybody[0] if len(everybody) == 1 else None, None
 
 
 def _is_unverified(said: str, sender: str) -> bool:

@@ -44,8 +44,7 @@ def adapter(bench: SesBench, http_with_sns: HttpClient) -> Adapter:
 
 def mail_in(payload: dict[str, Any]) -> EmailMessage:
     content = b64decode(payload.pop("Content")["Raw"]["Data"], validate=True)
-    message: EmailMessage = message_from_bytes(content, policy=policy.default)  # type: ignore[assignment]
-    return message
+    return message_from_bytes(content, policy=policy.default)
 
 
 def test_a_plain_email_as_amazon_documents_it(bench: SesBench, adapter: Adapter) -> None:

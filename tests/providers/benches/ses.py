@@ -64,7 +64,11 @@ def complaint(**more: Any) -> bytes:
 
 
 def event(kind: EventKind, **more: Any) -> ProviderEvent:
-    usual = {"at": AT, "recipient": "ada@example.com", "message_id": MESSAGE_ID}
+    usual: dict[str, Any] = {
+        "at": AT,
+        "recipient": "ada@example.com",
+        "message_id": MESSAGE_ID,
+    }
     return ProviderEvent(kind=kind, provider_message_id=SES_ID, **(usual | more))
 
 
