@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from senderkit.errors import CallbackRefused, Unavailable
+from senderkit.errors import AccountBroken, CallbackRefused, Unavailable
 from senderkit.http_client import HttpClient, Reply, Request, Timeouts
 from senderkit.providers.aws import SnsTopic, find_error_code, region_issues, sign, topic_issues
 from senderkit.providers.base import Callback
@@ -71,6 +72,12 @@ def test_a_body_is_signed_as_botocore_itself_signs_it() -> None:
     SigV4Auth(keys, "ses", "eu-west-1").add_auth(draft)
     at = datetime.strptime(draft.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert sign(request, "ses", ACCOUNT, at).headers == dict(draft.headers)
+
+
+def test_a_missing_botocore_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.auth", None)
+    with pytest.raises(AccountBroken, match=r"senderkit-server\[aws\]"):
+        sign(Request("GET", "https://email.eu-west-1.amazonaws.com/"), "ses", ACCOUNT, NOON)
 
 
 @pytest.mark.parametrize(
