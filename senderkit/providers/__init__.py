@@ -8,10 +8,23 @@ from typing import Final
 
 from senderkit.errors import NotFound
 from senderkit.providers.base import Provider
+from senderkit.providers.mailgun import MailgunProvider
 from senderkit.providers.postmark import PostmarkProvider
+from senderkit.providers.resend import ResendProvider
+from senderkit.providers.sendgrid import SendGridProvider
+from senderkit.providers.ses import SesProvider
 from senderkit.providers.smtp import SmtpProvider
+from senderkit.providers.sparkpost import SparkPostProvider
 
-_REGISTERED: Final[tuple[Provider, ...]] = (SmtpProvider(), PostmarkProvider())
+_REGISTERED: Final[tuple[Provider, ...]] = (
+    SmtpProvider(),
+    PostmarkProvider(),
+    SendGridProvider(),
+    SesProvider(),
+    MailgunProvider(),
+    SparkPostProvider(),
+    ResendProvider(),
+)
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
 """Every provider by its name, which is what a stored connection refers to."""
