@@ -10,8 +10,13 @@ from senderkit.errors import NotFound
 from senderkit.providers.base import Provider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.smtp import SmtpProvider
+from senderkit.providers.twilio import TwilioProvider
 
-_REGISTERED: Final[tuple[Provider, ...]] = (SmtpProvider(), PostmarkProvider())
+_REGISTERED: Final[tuple[Provider, ...]] = (
+    SmtpProvider(),
+    PostmarkProvider(),
+    TwilioProvider(),
+)
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
 """Every provider by its name, which is what a stored connection refers to."""
