@@ -11,11 +11,13 @@ from senderkit.providers.base import Provider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.smtp import SmtpProvider
 from senderkit.providers.twilio import TwilioProvider
+from senderkit.providers.vonage import VonageProvider
 
 _REGISTERED: Final[tuple[Provider, ...]] = (
     SmtpProvider(),
     PostmarkProvider(),
     TwilioProvider(),
+    VonageProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
