@@ -8,6 +8,7 @@ from typing import Final
 
 from senderkit.errors import NotFound
 from senderkit.providers.base import Provider
+from senderkit.providers.messagebird import MessageBirdProvider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.smtp import SmtpProvider
 from senderkit.providers.twilio import TwilioProvider
@@ -18,6 +19,7 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     PostmarkProvider(),
     TwilioProvider(),
     VonageProvider(),
+    MessageBirdProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
