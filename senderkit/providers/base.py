@@ -99,7 +99,8 @@ class Adapter(ABC):
         """What the provider reports: nothing at all for an event of no interest to us.
 
         Its signature or secret is checked first, over the raw bytes; `CallbackRefused` when it is
-        missing, wrong or stale. Whatever else the callback holds never raises.
+        missing, wrong or stale; `Unavailable` when what proves it cannot be fetched just now, so
+        that the provider shall call again. Whatever else the callback holds never raises.
         """
         raise CallbackRefused("This provider reports nothing by callback.")
 
