@@ -99,7 +99,7 @@ _ARN: Final = re.compile(
     re.ASCII,
 )
 _SUFFIXES: Final = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu"}
-_CERTIFICATE_PATH: Final = re.compile(r"/SimpleNotificationService-[0-9a-f]{8,64}\.pem")
+_CERTIFICATE: Final = re.compile(r"https://[^/]+/SimpleNotificationService-[0-9a-f]{8,64}\.pem")
 
 _SIGNED_NOTIFICATION: Final = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _SIGNED_CONTROL: Final = (
@@ -252,7 +252,7 @@ class SnsTopic:
             raise CallbackRefused("The signature of the callback is not valid.") from None
 
     def _key(self, url: str) -> RSAPublicKey:
-        if not self._is_at_sns(url) or not _CERTIFICATE_PATH.fullmatch(urlsplit(url).path):
+        if not self._is_at_sns(url) or not _CERTIFICATE.fullmatch(url):
             raise CallbackRefused("The callback names a certificate that is not Amazon's.")
         if url not in self._keys:
             self._keys[url] = _key_of(self._ask(url, "certificate"))

@@ -48,6 +48,12 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def http(http_with_sns: HttpClient) -> HttpClient:
+    """A client for everything that the benches ask, certificates of Amazon SNS included."""
+    return http_with_sns
+
+
+@pytest.fixture
 def bench(name: str) -> Iterator[HttpBench]:
     bench = HTTP_BENCHES[name]()
     with bench.running():
