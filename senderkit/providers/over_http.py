@@ -17,7 +17,15 @@ from senderkit.errors import (
     Unavailable,
 )
 from senderkit.http_client import HttpClient, Reply, Request
-from senderkit.providers.base import Adapter, Provider, readable
+from senderkit.providers.base import Adapter, Field, FieldType, Provider, readable
+
+BASE_URL: Final = Field(
+    "base_url",
+    "API address",
+    "Leave it empty, unless a proxy of yours stands in.",
+    type=FieldType.URL,
+)
+"""For a provider whose own address follows from another field, such as the region."""
 
 BY_STATUS: Final[Mapping[int, type[DeliveryError]]] = {
     400: Refused,

@@ -40,6 +40,7 @@ from senderkit.providers.callbacks import (
     check_basic_auth,
     find_link,
     json_object,
+    login_issues,
     moment_of,
     object_of,
 )
@@ -239,10 +240,7 @@ class PostmarkProvider(Provider):
     ) -> Iterator[Issue]:
         if "from" not in bad_fields:
             yield from sender_issues("from", "Sender", values["from"])
-        if bool(values["callback_user"]) != bool(values["callback_password"]):
-            missing = "callback_password" if values["callback_user"] else "callback_user"
-            message = "Webhook user name and password belong together: give both or neither."
-            yield Issue("required", (missing,), message)
+        yield from login_issues(values)
 
 
 def build_payload(email: Email, message_stream: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from senderkit.domain import Channel, Outgoing, ProviderEvent
@@ -120,6 +120,15 @@ class HttpBench(Bench):
         """A callback with this body that proves where it comes from."""
         raise NotImplementedError
 
+    def forgeries(self, body: bytes) -> Iterator[Callback]:
+        """The same callback when something of what proves it is missing or wrong."""
+        callback = self.authentic(body)
+        assert set(self.secret_headers) <= set(callback.headers)
+        yield replace(callback, headers={})
+        for name in self.secret_headers:
+            for other in wrong_forms(callback.headers[name]):
+                yield replace(callback, headers={**callback.headers, name: other})
+
     def arrange_answer(self, reply: Reply, *, times: int | None = None) -> None:
         """Answer sends like this, whoever asks."""
         self.server.answer(self.sending, reply, times=times)
@@ -169,6 +178,13 @@ class HttpBench(Bench):
     def _take_and_vanish(self, request: Recorded) -> Trouble:
         self._accepted += 1
         return Trouble.LOSE_REPLY
+
+
+def wrong_forms(secret: str) -> Iterator[str]:
+    """Texts that are close to a secret and are not it."""
+    yield from ("", "x", secret[:-1], secret + "x", f"é{secret}", secret[::-1])
+    if secret.swapcase() != secret:
+        yield secret.swapcase()
 
 
 def with_headers(answer: Answer, **headers: str) -> Answer:
