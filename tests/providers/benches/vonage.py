@@ -159,7 +159,10 @@ class VonageBench(HttpBench):
                 event(EventKind.OPTED_OUT, detail="Illegal Number (code 1240)"),
             ],
         ),
-        *(Report(str(word), status(word)) for word in ("submitted", "of tomorrow", None, [])),
+        Report("submitted", status("submitted")),
+        Report("of tomorrow", status("of tomorrow")),
+        Report("no status", status(None)),
+        Report("a status that is no text", status([])),
         Report(
             "STOP",
             reply("STOP"),
