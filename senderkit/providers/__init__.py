@@ -11,6 +11,7 @@ from senderkit.providers.base import Provider
 from senderkit.providers.messagebird import MessageBirdProvider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.smtp import SmtpProvider
+from senderkit.providers.sns import SnsProvider
 from senderkit.providers.twilio import TwilioProvider
 from senderkit.providers.vonage import VonageProvider
 
@@ -18,6 +19,7 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     SmtpProvider(),
     PostmarkProvider(),
     TwilioProvider(),
+    SnsProvider(),
     VonageProvider(),
     MessageBirdProvider(),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -108,10 +108,15 @@ def events_of_failure(failed: ProviderEvent, *, is_opted_out: bool) -> list[Prov
     return [failed, *opted_out]
 
 
-def events_of_reply(sender: object, words: object, at: datetime) -> list[ProviderEvent]:
-    """What a text message to us means: an opt-out of its sender, or nothing."""
+def events_of_reply(
+    sender: object, words: object, at: datetime, more_words: Collection[str] = ()
+) -> list[ProviderEvent]:
+    """What a text message to us means: an opt-out of its sender, or nothing.
+
+    `more_words` are keywords that this provider takes for STOP as well, in upper case.
+    """
     number = find_phone_number(sender)
-    if number is None or not is_opt_out(words):
+    if number is None or not is_opt_out(words, more_words):
         return []
     return [opt_out_of(number, at, find_text(words))]
 
@@ -121,7 +126,7 @@ def opt_out_of(number: str, at: datetime, detail: str | None) -> ProviderEvent:
     return ProviderEvent(EventKind.OPTED_OUT, at, None, recipient=number, detail=detail)
 
 
-def is_opt_out(words: object) -> bool:
+def is_opt_out(words: object, more_words: Collection[str] = ()) -> bool:
     """Whether a reply is an opt-out keyword and nothing else; case, spaces and marks aside."""
     bare = "".join(c for c in words if c.isalnum()) if isinstance(words, str) else ""
-    return bare.upper() in OPT_OUT_WORDS
+    return bare.upper() in OPT_OUT_WORDS or bare.upper() in more_words
