@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from senderkit.domain import (
     Channel,
@@ -15,6 +19,7 @@ from senderkit.domain import (
     Outgoing,
     ProviderEvent,
     Receipt,
+    new_uuid,
 )
 from senderkit.errors import (
     AccountBroken,
@@ -30,11 +35,13 @@ from senderkit.providers.base import Adapter, Callback, Field, FieldType, Provid
 from senderkit.providers.callback_tokens import check_period, is_hash_of, read_claims
 from senderkit.providers.callbacks import json_object, moment_of, object_of
 from senderkit.providers.over_http import HttpAdapter, basic_auth
+from senderkit.providers.signing import BadKey, CachedToken, Token, load_rsa_key, read_rsa_key
 from senderkit.providers.text_messages import (
     TextMessage,
     events_of_failure,
     events_of_reply,
     find_phone_number,
+    pair_issues,
     read_text_message,
     sender_digits,
     sender_issues,
@@ -85,23 +92,46 @@ PERMANENT: Final = frozenset({"1170", "1190"})
 _CODE: Final = re.compile(r"[0-9]{1,6}")
 _LEEWAY: Final = timedelta(minutes=10)
 _ISSUER: Final = "Vonage"
+_TOKEN_LIFETIME: Final = timedelta(minutes=15)
+_RENEW_AFTER: Final = timedelta(minutes=10)
 
 
 class VonageAdapter(HttpAdapter):
-    """One Vonage account, through the Messages API."""
+    """One Vonage account, through the Messages API, and as one of its applications if it names it.
+
+    Vonage recommends the latter: what becomes of its messages goes to the application's webhooks.
+    """
+
+    def __init__(
+        self, provider: Provider, values: Mapping[str, str], clock: Clock, http: HttpClient
+    ) -> None:
+        super().__init__(provider, values, clock, http)
+        self._token: CachedToken | None = None
+        if values["private_key"]:
+            key = load_rsa_key(values["private_key"])
+            application = values["application_id"]
+            self._token = CachedToken(
+                lambda: mint_token(key, application, clock()), clock, self._credentials
+            )
 
     def send(self, outgoing: Outgoing) -> Receipt:
         message = read_text_message(outgoing)
         payload = build_payload(
             message, self._credentials["from"], self._credentials["callback_url"]
         )
-        request = Request.post_json(self._url("/v1/messages"), payload, self._headers())
+        request = Request.post_json(
+            self._url("/v1/messages"), payload, self._headers(self._login())
+        )
         return self._receipt(self._call(request))
 
     def check(self) -> None:
-        """The API key and secret. Nothing that costs less tells whether the sender is allowed."""
-        url = self._url("/v2/applications?page_size=1")
-        reply = self._call(Request("GET", url, self._headers()))
+        """The API key and secret, and that the application is theirs.
+
+        Only a message tells whether its key and the sender are right.
+        """
+        application = quote(self._credentials["application_id"], safe="")
+        path = f"/v2/applications/{application}" if application else "/v2/applications?page_size=1"
+        reply = self._call(Request("GET", self._url(path), self._headers(self._account_login())))
         if not reply.is_success or not reply.json_object():
             raise self._refusal(reply)
 
@@ -113,12 +143,15 @@ class VonageAdapter(HttpAdapter):
         at = moment_of(data.get("timestamp"), self._clock())
         return events_of_reply(data.get("from"), data.get("text"), at)
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, login: str) -> dict[str, str]:
+        return {"Accept": "application/json", "Authorization": login}
+
+    def _login(self) -> str:
+        return self._account_login() if self._token is None else f"Bearer {self._token.get()}"
+
+    def _account_login(self) -> str:
         key, secret = self._credentials["api_key"], self._credentials["api_secret"]
-        return {
-            "Accept": "application/json",
-            "Authorization": basic_auth(self._credentials, key, secret),
-        }
+        return basic_auth(self._credentials, key, secret)
 
     def _receipt(self, reply: Reply) -> Receipt:
         message_id = find_text(reply.json_object().get("message_uuid"))
@@ -201,6 +234,18 @@ class VonageProvider(Provider):
             is_secret=True,
         ),
         Field(
+            "application_id",
+            "Application ID",
+            "Of an application with the Messages capability, to send in its name.",
+        ),
+        Field(
+            "private_key",
+            "Private key",
+            "The text of the private.key file that Vonage gave out with the application.",
+            type=FieldType.FILE,
+            is_secret=True,
+        ),
+        Field(
             "callback_url",
             "Callback address",
             "Where Vonage reports what became of a message: this connection's callback address. "
@@ -227,6 +272,10 @@ class VonageProvider(Provider):
             yield from sender_issues("from", "Sender", values["from"])
         if ":" in values["api_key"] and "api_key" not in bad_fields:
             yield Issue("invalid", ("api_key",), "API key must not hold a colon.")
+        names = "Application ID and private key"
+        yield from pair_issues(values, "application_id", "private_key", names)
+        if "private_key" not in bad_fields and values["private_key"]:
+            yield from _key_issues(values["private_key"])
 
 
 def build_payload(message: TextMessage, sender: str, callback_url: str) -> dict[str, Any]:
@@ -243,6 +292,24 @@ def build_payload(message: TextMessage, sender: str, callback_url: str) -> dict[
     if callback_url:
         payload |= {"webhook_url": callback_url, "webhook_version": "v1"}
     return payload
+
+
+def mint_token(key: RSAPrivateKey, application_id: str, now: datetime) -> Token:
+    """A token in the name of an application."""
+    claims = {
+        "application_id": application_id,
+        "iat": int(now.timestamp()),
+        "exp": int((now + _TOKEN_LIFETIME).timestamp()),
+        "jti": new_uuid(),
+    }
+    return Token(jwt.encode(claims, key, algorithm="RS256"), now + _RENEW_AFTER)
+
+
+def _key_issues(pem: str) -> Iterator[Issue]:
+    try:
+        read_rsa_key(pem)
+    except BadKey as error:
+        yield Issue("invalid", ("private_key",), f"Private key cannot be used: {error}.")
 
 
 def _error_of(data: JsonObject) -> JsonObject:

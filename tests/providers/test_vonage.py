@@ -3,12 +3,13 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from senderkit.domain import Channel, SmsBody
-from senderkit.errors import CallbackRefused, InvalidRequest, Refused
+from senderkit.errors import AccountBroken, CallbackRefused, InvalidRequest, Refused
 from senderkit.http_client import HttpClient
 from senderkit.providers import get_provider
 from senderkit.providers.base import Adapter
@@ -16,10 +17,14 @@ from tests.fakes_http import Answer
 from tests.providers.benches.base import SECRET
 from tests.providers.benches.vonage import (
     API_KEY,
+    APPLICATION,
+    BY_KEY,
     HOOK,
     VONAGE_ID,
     VonageBench,
     claims_for,
+    claims_of,
+    private_key,
     reply,
     status,
     with_claims,
@@ -58,8 +63,9 @@ def test_a_plain_text_as_vonage_documents_it(bench: VonageBench, adapter: Adapte
     assert request.target == "/v1/messages"
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept"] == "application/json"
-    login = b64encode(f"{API_KEY}:{SECRET}".encode()).decode()
-    assert request.headers["authorization"] == f"Basic {login}"
+    claims = claims_of(request.headers["authorization"])
+    assert len(claims.pop("jti")) == 36
+    assert claims == {"application_id": APPLICATION, "iat": NOW, "exp": NOW + 900}
     assert request.json == {
         "message_type": "text",
         "channel": "sms",
@@ -99,10 +105,48 @@ def test_any_words_arrive_as_they_are_in_one_request_and_vonage_encodes_them(
     assert (sent(bench)["text"], sent(bench)["sms"]) == (words, {"encoding_type": "auto"})
 
 
-def test_a_check_reads_one_application(bench: VonageBench, adapter: Adapter) -> None:
-    adapter.check()
+def basic_login() -> str:
+    return "Basic " + b64encode(f"{API_KEY}:{SECRET}".encode()).decode()
+
+
+def test_without_an_application_the_account_sends(bench: VonageBench, http: HttpClient) -> None:
+    connect(bench, http, **BY_KEY).send(outgoing(Channel.SMS))
+    assert bench.sends[-1].headers["authorization"] == basic_login()
+
+
+def test_a_token_serves_ten_minutes(bench: VonageBench, http: HttpClient) -> None:
+    now = [NOON]
+    adapter = get_provider("vonage").connect(bench.credentials, lambda: now[0], http)
+    for minutes in (0, 9, 10, 11):
+        now[0] = NOON + timedelta(minutes=minutes)
+        adapter.send(outgoing(Channel.SMS))
+    first, second, third, fourth = (request.headers["authorization"] for request in bench.sends)
+    assert first == second != third == fourth
+
+
+@pytest.mark.parametrize(
+    ("fields", "target"),
+    [
+        ({}, f"/v2/applications/{APPLICATION}"),
+        ({"application_id": "a/b?c"}, "/v2/applications/a%2Fb%3Fc"),
+        (BY_KEY, "/v2/applications?page_size=1"),
+    ],
+)
+def test_a_check_reads_the_application_or_one_by_the_account(
+    fields: dict[str, str], target: str, bench: VonageBench, http: HttpClient
+) -> None:
+    connect(bench, http, **fields).check()
     [request] = bench.server.requests
-    assert (request.method, request.target) == ("GET", "/v2/applications?page_size=1")
+    assert (request.method, request.target) == ("GET", target)
+    assert request.headers["authorization"] == basic_login()
+
+
+def test_a_check_finds_an_application_that_is_none_of_the_accounts(
+    bench: VonageBench, adapter: Adapter
+) -> None:
+    bench.server.answer("GET /v2/applications/*", Answer(404, json={"title": "Not Found"}))
+    with pytest.raises(AccountBroken, match="Not Found"):
+        adapter.check()
 
 
 @pytest.mark.parametrize(
@@ -113,6 +157,10 @@ def test_a_check_reads_one_application(bench: VonageBench, adapter: Adapter) -> 
         ({"api_secret": ""}, "api_secret"),
         ({"from": "An Acme too long"}, "from"),
         ({"callback_url": "notify.acme.example"}, "callback_url"),
+        ({"application_id": ""}, "application_id"),
+        ({"private_key": ""}, "private_key"),
+        ({"private_key": private_key()[:-300]}, "private_key"),
+        ({"private_key": "private.key"}, "private_key"),
     ],
 )
 def test_a_bad_field_is_named(fields: dict[str, str], named: str) -> None:

@@ -4,10 +4,15 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any, ClassVar
 
-from senderkit.domain import EventKind, ProviderEvent
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from senderkit.domain import Channel, EventKind, Outgoing, ProviderEvent
 from senderkit.errors import AccountBroken, Refused, Suppressed, Unavailable
 from senderkit.providers.base import Callback
 from tests.fakes_http import Answer, Recorded
@@ -21,6 +26,42 @@ VONAGE_ID = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab"
 AT = datetime(2026, 3, 2, 11, 59, 3, 10_000, tzinfo=UTC)
 HOOK = "https://notify.acme.example/hooks/vonage/1"
 SIGNATURE_SECRET = f"signature-{SECRET}"
+APPLICATION = "78d335fa-323d-0114-9c3d-d6f0d48968cf"
+BY_KEY = {"application_id": "", "private_key": ""}
+
+
+@cache
+def application_key() -> rsa.RSAPrivateKey:
+    """The key of this run."""
+    return rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+
+
+def private_key() -> str:
+    """The text of the file that Vonage gives out."""
+    return (
+        application_key()
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode("ascii")
+    )
+
+
+def claims_of(authorization: str) -> dict[str, Any]:
+    """What a token says that the application signed; empty for any other."""
+    scheme, _, token = authorization.partition(" ")
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            application_key().public_key(),
+            algorithms=["RS256"],
+            options={"verify_exp": False, "verify_iat": False},
+        )
+    except jwt.InvalidTokenError:
+        return {}
+    return claims if scheme == "Bearer" else {}
 
 
 def problem(status: int, code: str, title: str, detail: str = "") -> Answer:
@@ -180,21 +221,35 @@ class VonageBench(HttpBench):
             "api_secret": SECRET,
             "from": "+15550100300",
             "signature_secret": SIGNATURE_SECRET,
+            "application_id": APPLICATION,
+            "private_key": private_key(),
             "callback_url": HOOK,
         }
 
+    def wrong_credentials(self) -> dict[str, str]:
+        other = "00000000-323d-0114-9c3d-d6f0d48968cf"
+        return super().wrong_credentials() | {"application_id": other}
+
+    def aimed_at(self, url: str, channel: Channel) -> tuple[dict[str, str], Outgoing]:
+        # Which address is called does not depend on the login, and a key takes long to check.
+        credentials, message = super().aimed_at(url, channel)
+        return credentials | BY_KEY, message
+
     def is_authorized(self, request: Recorded) -> bool:
         login = b64encode(f"{API_KEY}:{SECRET}".encode()).decode()
-        return request.headers.get("authorization") == f"Basic {login}"
+        authorization = request.headers.get("authorization", "")
+        is_application = claims_of(authorization).get("application_id") == APPLICATION
+        return is_application or authorization == f"Basic {login}"
 
     def error(self, words: str) -> Answer:
         return problem(422, "1150", "Invalid params", words)
 
     def other_routes(self) -> Mapping[str, Answer]:
+        application = {"id": APPLICATION, "name": "Acme", "capabilities": {"messages": {}}}
+        listed = {"page_size": 1, "page": 1, "_embedded": {"applications": [application]}}
         return {
-            "GET /v2/applications": Answer(
-                json={"page_size": 1, "page": 1, "_embedded": {"applications": []}}
-            )
+            "GET /v2/applications": Answer(json=listed),
+            "GET /v2/applications/*": Answer(json=application),
         }
 
     def authentic(self, body: bytes) -> Callback:
