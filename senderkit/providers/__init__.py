@@ -9,12 +9,16 @@ from typing import Final
 from senderkit.errors import NotFound
 from senderkit.providers.base import Provider
 from senderkit.providers.mailgun import MailgunProvider
+from senderkit.providers.messagebird import MessageBirdProvider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.resend import ResendProvider
 from senderkit.providers.sendgrid import SendGridProvider
 from senderkit.providers.ses import SesProvider
 from senderkit.providers.smtp import SmtpProvider
+from senderkit.providers.sns import SnsProvider
 from senderkit.providers.sparkpost import SparkPostProvider
+from senderkit.providers.twilio import TwilioProvider
+from senderkit.providers.vonage import VonageProvider
 
 _REGISTERED: Final[tuple[Provider, ...]] = (
     SmtpProvider(),
@@ -24,6 +28,10 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     MailgunProvider(),
     SparkPostProvider(),
     ResendProvider(),
+    TwilioProvider(),
+    SnsProvider(),
+    VonageProvider(),
+    MessageBirdProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})

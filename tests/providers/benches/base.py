@@ -77,7 +77,8 @@ class HttpBench(Bench):
 
     `sending` is the route of a send. `success_says_nothing` where a success is its status alone.
     Of a provider that reports by callbacks, `reports` are the bodies and `secret_headers` name
-    what proves them.
+    what proves them; `signs_with_account_secret` where that is a secret without which nothing is
+    sent, so that every connection has it.
     """
 
     sending: ClassVar[str]
@@ -88,6 +89,7 @@ class HttpBench(Bench):
     success_says_nothing: ClassVar[bool] = False
     reports: ClassVar[Sequence[Report]] = ()
     secret_headers: ClassVar[Sequence[str]] = ()
+    signs_with_account_secret: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.server = FakeProvider(port=free_port())
