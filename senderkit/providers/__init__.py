@@ -9,6 +9,7 @@ from typing import Final
 from senderkit.errors import NotFound
 from senderkit.providers.apns import ApnsProvider
 from senderkit.providers.base import Provider
+from senderkit.providers.fcm import FcmProvider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.smtp import SmtpProvider
 
@@ -16,6 +17,7 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     SmtpProvider(),
     PostmarkProvider(),
     ApnsProvider(),
+    FcmProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
