@@ -9,6 +9,7 @@ from typing import Final
 from senderkit.errors import NotFound
 from senderkit.providers.apns import ApnsProvider
 from senderkit.providers.base import Provider
+from senderkit.providers.expo import ExpoProvider
 from senderkit.providers.fcm import FcmProvider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.smtp import SmtpProvider
@@ -18,6 +19,7 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     PostmarkProvider(),
     ApnsProvider(),
     FcmProvider(),
+    ExpoProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
