@@ -13,6 +13,7 @@ from senderkit.providers.expo import ExpoProvider
 from senderkit.providers.fcm import FcmProvider
 from senderkit.providers.postmark import PostmarkProvider
 from senderkit.providers.smtp import SmtpProvider
+from senderkit.providers.web_push import WebPushProvider
 
 _REGISTERED: Final[tuple[Provider, ...]] = (
     SmtpProvider(),
@@ -20,6 +21,7 @@ _REGISTERED: Final[tuple[Provider, ...]] = (
     ApnsProvider(),
     FcmProvider(),
     ExpoProvider(),
+    WebPushProvider(),
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
