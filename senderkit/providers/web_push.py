@@ -141,7 +141,8 @@ class WebPushAdapter(HttpAdapter):
         words = _words(reply)
         if reply.status in OTHER_KEY_STATUSES and any(sign in words for sign in OTHER_KEY_SIGNS):
             return self._error(Refused, reply, OTHER_KEY)
-        said = readable(words, [*login.split(), *subscription.secrets])
+        token = login.partition("t=")[2].partition(",")[0]
+        said = readable(words, [token, *subscription.secrets])
         error = self._error_by_status(reply, said)
         is_about_us = reply.status in {401, 403} and subscription.is_at_a_push_service
         if isinstance(error, AccountBroken) and not is_about_us:

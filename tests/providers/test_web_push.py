@@ -18,7 +18,7 @@ from senderkit.providers.base import Adapter
 from senderkit.providers.vapid import from_base64url, is_subject, new_vapid_keys, public_key_of
 from senderkit.providers.web_push import MOST_PLAIN_BYTES
 from tests.fakes import Authority, free_port
-from tests.fakes_http import LOOPBACK, Answer, FakeProvider
+from tests.fakes_http import LOOPBACK, Answer, FakeProvider, Recorded
 from tests.providers.benches.web_push import (
     AUTH,
     LOCATION,
@@ -161,6 +161,17 @@ def test_the_endpoint_is_never_shown(bench: WebPushBench, adapter: Adapter) -> N
     with pytest.raises(Refused, match="Nothing at") as raised:
         adapter.send(bench.message(Channel.WEB_PUSH))
     assert "gAAAAAB" not in str(raised.value)
+
+
+def test_our_signature_is_never_shown(bench: WebPushBench, adapter: Adapter) -> None:
+    def echo(request: Recorded) -> Answer:
+        return text(400, f"Bad vapid header: {request.headers['authorization']}")
+
+    bench.arrange_answer(echo)
+    with pytest.raises(Refused) as raised:
+        adapter.send(bench.message(Channel.WEB_PUSH))
+    key = keys_of("acme").public_key
+    assert str(raised.value).endswith(f": Bad vapid header: vapid t=[hidden],k={key}")
 
 
 KNOWN = ["fcm.googleapis.com", "updates.push.services.mozilla.com", "web.push.apple.com"]
