@@ -6,7 +6,7 @@ What a provider answers and reports comes from its bench; what it must mean is d
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -177,6 +177,8 @@ def test_a_provider_in_trouble_is_tried_again(
 def test_wrong_credentials_break_the_account(
     name: str, bench: HttpBench, outgoing: Outgoing, http: HttpClient
 ) -> None:
+    if bench.message_names_server:
+        return
     wrong = get_provider(name).connect(bench.wrong_credentials(), lambda: NOON, http)
     with pytest.raises(AccountBroken):
         wrong.send(outgoing)
@@ -188,7 +190,7 @@ def test_a_bare_refusal_of_the_credentials_breaks_the_account(
     status: int, adapter: Adapter, bench: HttpBench, outgoing: Outgoing
 ) -> None:
     bench.arrange_answer(Answer(status))
-    with pytest.raises(AccountBroken):
+    with pytest.raises(Refused if bench.message_names_server else AccountBroken):
         adapter.send(outgoing)
 
 
@@ -198,7 +200,7 @@ def test_a_redirect_breaks_the_account_and_is_not_followed(
 ) -> None:
     location = f"http://127.0.0.1:{canary.port}/"
     bench.arrange_answer(Answer(status, headers={"Location": location}))
-    with pytest.raises(AccountBroken):
+    with pytest.raises(Refused if bench.message_names_server else AccountBroken):
         adapter.send(outgoing)
     assert canary.heard() == 0
 
@@ -256,6 +258,8 @@ def test_half_a_success_leaves_the_outcome_unknown(
 def test_a_check_that_gets_no_answer_finds_the_provider_unavailable(
     trouble: Trouble, hurried: Adapter, bench: HttpBench
 ) -> None:
+    if bench.message_names_server:
+        return
     bench.server.answer("* *", trouble)
     with pytest.raises(Unavailable):
         hurried.check()
@@ -275,6 +279,8 @@ def test_a_provider_that_repeats_what_it_was_told_gives_no_secret_away(
     outgoing: Outgoing,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    if bench.success_says_nothing and status == 200:
+        return
     caplog.set_level(logging.DEBUG)
     secrets = secrets_of(name, bench)
 
@@ -305,23 +311,35 @@ def test_an_address_that_leads_inside_reaches_nobody(
         for url in filter(None, HOSTILE):
             place = url.replace("{port}", str(canary.port))
             credentials, message = bench.aimed_at(place, channel)
-            for act in ("check", "send"):
+            for act in acts_of(name, credentials, guarded, message, bench):
                 with pytest.raises((InvalidRequest, DeliveryError)) as raised:
-                    use(name, credentials, guarded, message if act == "send" else None)
+                    act()
                 assert not isinstance(raised.value, OutcomeUnknown)
                 if isinstance(raised.value, Unavailable):
                     assert "could not be looked up" in str(raised.value)
                 assert canary.heard() == 0, f"{act} reached {url}"
 
 
-def use(
-    name: str, credentials: dict[str, str], client: HttpClient, message: Outgoing | None
-) -> None:
-    adapter = get_provider(name).connect(credentials, lambda: NOON, client)
-    if message is None:
-        adapter.check()
-    else:
-        adapter.send(message)
+def acts_of(
+    name: str,
+    credentials: dict[str, str],
+    client: HttpClient,
+    message: Outgoing,
+    bench: HttpBench,
+) -> Iterator[Callable[[], object]]:
+    """What a connection may do with such credentials: be refused, or check and send."""
+
+    def connect() -> Adapter:
+        return get_provider(name).connect(credentials, lambda: NOON, client)
+
+    try:
+        adapter = connect()
+    except DeliveryError:
+        yield connect
+        return
+    if not bench.message_names_server:
+        yield adapter.check
+    yield lambda: adapter.send(message)
 
 
 def test_an_address_that_is_not_called_names_the_setting_that_allows_it(

@@ -22,11 +22,14 @@ SECRET = "correct-horse-battery"
 class Bench(ABC):
     """A provider's account on a fake server. `credentials` are right for it.
 
-    `recipient` is one that the provider takes, where the samples have another kind.
+    `recipient` is one that the provider takes, where the samples have another kind. Where the
+    `message_names_server` (a push subscription) there is no server for a check to call, and none
+    may break the connection by what it answers.
     """
 
     credentials: dict[str, str]
     recipient: ClassVar[str | None] = None
+    message_names_server: ClassVar[bool] = False
 
     def message(self, channel: Channel, **changes: Any) -> Outgoing:
         """A message of this channel for such a recipient; keywords replace its parts."""
@@ -116,6 +119,10 @@ class HttpBench(Bench):
         """Credentials and a message that would have the provider called at this address."""
         return self.credentials | {"base_url": url}, self.message(channel)
 
+    def find_trial_answer(self, request: Recorded) -> Answer | None:
+        """The answer to a send that sends nothing, where a check makes one."""
+        return None
+
     def authentic(self, body: bytes) -> Callback:
         """A callback with this body that proves where it comes from."""
         raise NotImplementedError
@@ -153,7 +160,7 @@ class HttpBench(Bench):
             self.arrange_answer(self._take_and_vanish)
             return
         fitting = (refusal.answer for refusal in self.refusals if refusal.means is outcome)
-        self.arrange_answer(next(fitting))
+        self.arrange_answer(next(fitting), times=1)
 
     def wrong_credentials(self) -> dict[str, str]:
         return {
@@ -172,6 +179,8 @@ class HttpBench(Bench):
     def _take(self, request: Recorded) -> Answer:
         if not self.is_authorized(request):
             return self.unauthorized
+        if trial := self.find_trial_answer(request):
+            return trial
         self._accepted += 1
         return self.accepts
 
