@@ -162,7 +162,9 @@ def flipped(text: str) -> str:
         {"Signature": ""},
         {"Signature": "!"},
         {"Signature": None},
-        {"Signature": flipped(signature_in(signed(notification("hello")).body))},
+        pytest.param(
+            {"Signature": flipped(signature_in(signed(notification("hello")).body))}, id="flipped"
+        ),
     ],
     ids=str,
 )
