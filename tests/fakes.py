@@ -68,7 +68,9 @@ class Received:
 
 
 @dataclass
-class _Rule:
+class Rule:
+    """An answer that a server gives so many `times` more."""
+
     command: str
     answer: str | Reaction
     about: str
@@ -76,6 +78,10 @@ class _Rule:
 
     def applies_to(self, command: str, argument: str) -> bool:
         return self.times > 0 and self.command == command and self.about in argument
+
+    @property
+    def is_used_up(self) -> bool:
+        return self.times <= 0
 
 
 @dataclass
@@ -97,18 +103,20 @@ class FakeSmtp:
     connections: int = 0
     host: str = LOOPBACK
     port: int = 0
-    _rules: list[_Rule] = field(default_factory=list)
+    _rules: list[Rule] = field(default_factory=list)
     _live: list[_Protocol] = field(default_factory=list)
 
     def answer(
         self, command: str, answer: str | Reaction, *, about: str = "", times: int = 1_000
-    ) -> None:
+    ) -> Rule:
         """Answer `command` with this line or reaction, up to `times` times.
 
         `command` is an SMTP verb, `GREETING`, or `CONTENT` for the end of a message; `about`
         must occur in what follows the verb, such as a recipient.
         """
-        self._rules.append(_Rule(command, answer, about, times))
+        rule = Rule(command, answer, about, times)
+        self._rules.append(rule)
+        return rule
 
     def drop_connections(self) -> None:
         """Cut every open connection, as a server does with idle ones, and wait until it is."""

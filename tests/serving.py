@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from tests.fakes import free_port
 
 TOP: Final = Path(__file__).resolve().parents[1]
+SENDERKIT: Final = ("senderkit",)
 _START_SECONDS: Final = 60
 
 
@@ -84,14 +85,17 @@ class Server:
         self.process.wait(timeout=30)
 
 
-def start_server(data_dir: Path, **settings: str) -> Server:
-    """Start and wait until it is ready; settings by name (`SMTP_URL`, `PORT`)."""
+def start_server(data_dir: Path, module: Sequence[str] = SENDERKIT, **settings: str) -> Server:
+    """Start and wait until it is ready; settings by name (`SMTP_URL`, `PORT`).
+
+    `module` is what is run in place of `senderkit`, and the arguments it takes before `serve`.
+    """
     port = int(settings.get("PORT") or free_port())
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_path = data_dir / "server.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "senderkit", "serve", "--port", str(port)],
+            [sys.executable, "-m", *module, "serve", "--port", str(port)],
             cwd=TOP,
             env=environment(data_dir, **settings),
             stdin=subprocess.DEVNULL,
@@ -108,9 +112,9 @@ def start_server(data_dir: Path, **settings: str) -> Server:
 
 
 @contextlib.contextmanager
-def serving(data_dir: Path, **settings: str) -> Iterator[Server]:
+def serving(data_dir: Path, module: Sequence[str] = SENDERKIT, **settings: str) -> Iterator[Server]:
     """A server for the time of a `with` block."""
-    server = start_server(data_dir, **settings)
+    server = start_server(data_dir, module, **settings)
     try:
         yield server
     finally:

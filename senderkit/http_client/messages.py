@@ -37,7 +37,8 @@ class Request:
     """One call to another server: its exact bytes, apart from the headers that every call has.
 
     `headers` may not name those (`Host`, `User-Agent`, `Content-Length`, …). `http2` offers
-    HTTP/2 to the server and speaks HTTP/1.1 where it does not take it.
+    HTTP/2 to the server and speaks HTTP/1.1 where it does not take it. `only_asks` marks a POST
+    that changes nothing over there, such as a question with a body.
     """
 
     method: str
@@ -45,11 +46,12 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     http2: bool = False
+    only_asks: bool = False
 
     @property
     def changes_nothing(self) -> bool:
         """Whether it only reads, so that doing it twice does no harm."""
-        return self.method in {"GET", "HEAD"}
+        return self.only_asks or self.method in {"GET", "HEAD"}
 
     @classmethod
     def post_json(cls, url: str, payload: Any, headers: Mapping[str, str] = _NO_HEADERS) -> Self:

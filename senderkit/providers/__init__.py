@@ -7,11 +7,40 @@ from types import MappingProxyType
 from typing import Final
 
 from senderkit.errors import NotFound
+from senderkit.providers.apns import ApnsProvider
 from senderkit.providers.base import Provider
+from senderkit.providers.expo import ExpoProvider
+from senderkit.providers.fcm import FcmProvider
+from senderkit.providers.mailgun import MailgunProvider
+from senderkit.providers.messagebird import MessageBirdProvider
 from senderkit.providers.postmark import PostmarkProvider
+from senderkit.providers.resend import ResendProvider
+from senderkit.providers.sendgrid import SendGridProvider
+from senderkit.providers.ses import SesProvider
 from senderkit.providers.smtp import SmtpProvider
+from senderkit.providers.sns import SnsProvider
+from senderkit.providers.sparkpost import SparkPostProvider
+from senderkit.providers.twilio import TwilioProvider
+from senderkit.providers.vonage import VonageProvider
+from senderkit.providers.web_push import WebPushProvider
 
-_REGISTERED: Final[tuple[Provider, ...]] = (SmtpProvider(), PostmarkProvider())
+_REGISTERED: Final[tuple[Provider, ...]] = (
+    SmtpProvider(),
+    PostmarkProvider(),
+    SendGridProvider(),
+    SesProvider(),
+    MailgunProvider(),
+    SparkPostProvider(),
+    ResendProvider(),
+    TwilioProvider(),
+    SnsProvider(),
+    VonageProvider(),
+    MessageBirdProvider(),
+    ApnsProvider(),
+    FcmProvider(),
+    ExpoProvider(),
+    WebPushProvider(),
+)
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType({p.name: p for p in _REGISTERED})
 """Every provider by its name, which is what a stored connection refers to."""

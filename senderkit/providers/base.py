@@ -99,9 +99,18 @@ class Adapter(ABC):
         """What the provider reports: nothing at all for an event of no interest to us.
 
         Its signature or secret is checked first, over the raw bytes; `CallbackRefused` when it is
-        missing, wrong or stale. Whatever else the callback holds never raises.
+        missing, wrong or stale; `Unavailable` when what proves it cannot be fetched just now, so
+        that the provider shall call again. Whatever else the callback holds never raises.
         """
         raise CallbackRefused("This provider reports nothing by callback.")
+
+    def receipts_of(self, provider_message_ids: Sequence[str]) -> Sequence[ProviderEvent]:
+        """What became of these messages, where the provider must be asked: see `polls_receipts`.
+
+        At most `receipt_batch_size` ids at a time. A message whose fate is still open has no event:
+        ask again later. Each event names its `provider_message_id`. Raises a `DeliveryError`.
+        """
+        return ()
 
     @abstractmethod
     def close(self) -> None:
@@ -109,13 +118,22 @@ class Adapter(ABC):
 
 
 class Provider(ABC):
-    """A kind of connection: what it is called, what it needs and what it can do."""
+    """A kind of connection: what it is called, what it needs and what it can do.
+
+    With `polls_receipts` it never calls us: its adapter's `receipts_of` asks what became of
+    messages, from `receipt_delay_seconds` after the send on, until `receipt_lifetime_seconds` after
+    it, when the provider has forgotten them.
+    """
 
     name: ClassVar[str]
     label: ClassVar[str]
     channel: ClassVar[Channel]
     fields: ClassVar[tuple[Field, ...]]
     capabilities: ClassVar[frozenset[Capability]]
+    polls_receipts: ClassVar[bool] = False
+    receipt_batch_size: ClassVar[int] = 100
+    receipt_delay_seconds: ClassVar[int] = 900
+    receipt_lifetime_seconds: ClassVar[int] = 86_400
 
     def validate(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """The credentials with every field present, defaults filled in and spaces trimmed.

@@ -9,14 +9,18 @@ import hmac
 import json
 import re
 from base64 import b64decode
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from senderkit.domain import JsonObject
-from senderkit.errors import CallbackRefused
+from senderkit.errors import CallbackRefused, Issue
 from senderkit.providers.base import Callback
 
 LONGEST_LINK: Final = 2_000
+
+CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
+"""How far a provider's clock may be ahead of ours."""
 
 _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 
@@ -34,6 +38,22 @@ def check_basic_auth(callback: Callback, user: str, password: str) -> None:
     given = _basic_auth(callback.headers.get("authorization", ""))
     if not is_same_secret(given, f"{user}:{password}"):
         raise CallbackRefused("The callback does not bring the user name and password agreed on.")
+
+
+def login_issues(values: Mapping[str, str]) -> Iterator[Issue]:
+    """What is wrong with the fields `callback_user` and `callback_password` taken together."""
+    if bool(values["callback_user"]) != bool(values["callback_password"]):
+        missing = "callback_password" if values["callback_user"] else "callback_user"
+        message = "Webhook user name and password belong together: give both or neither."
+        yield Issue("required", (missing,), message)
+
+
+def is_within(seconds: str, now: datetime, past: timedelta) -> bool:
+    """Whether a time in seconds since 1970 is at most `past` ago, and hardly in the future."""
+    if not _SECONDS.fullmatch(seconds):
+        return False
+    moment = moment_of(seconds, now - 2 * past)
+    return -CLOCK_DIFFERENCE <= now - moment <= past
 
 
 def json_object(body: bytes) -> JsonObject:

@@ -68,6 +68,17 @@ class Email:
     files: tuple[EmailFile, ...]
 
 
+def distinct_copies(email: Email) -> tuple[list[Mailbox], list[Mailbox]]:
+    """Cc and bcc, each address once in the whole message, for an API that would send it twice."""
+    seen = {email.recipient.address.lower()}
+    lists = []
+    for mailboxes in (email.cc, email.bcc):
+        fresh = {m.address.lower(): m for m in mailboxes if m.address.lower() not in seen}
+        seen |= set(fresh)
+        lists.append(list(fresh.values()))
+    return lists[0], lists[1]
+
+
 def read_email(outgoing: Outgoing, *, default_from: str) -> Email:
     """The email of `outgoing`; `default_from` is the connection's own sender.
 

@@ -87,6 +87,13 @@ def _head_lines(email: Email, at: datetime) -> Iterator[str]:
         yield f"{name}: {value}" if name == "List-Unsubscribe" else _text_line(name, value)
 
 
+def header_value(value: str) -> str:
+    """A header's value in ASCII and on one line, for an API that writes it down as it is."""
+    if value.isascii() and "=?" not in value:
+        return value
+    return Header(value, "utf-8", maxlinelen=74).encode(linesep="")
+
+
 def _address_line(name: str, mailboxes: Iterable[Mailbox]) -> str:
     return f"{name}: " + ",\r\n ".join(_header_form(mailbox) for mailbox in mailboxes)
 

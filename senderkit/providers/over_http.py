@@ -17,7 +17,15 @@ from senderkit.errors import (
     Unavailable,
 )
 from senderkit.http_client import HttpClient, Reply, Request
-from senderkit.providers.base import Adapter, Provider, readable
+from senderkit.providers.base import Adapter, Field, FieldType, Provider, readable
+
+BASE_URL: Final = Field(
+    "base_url",
+    "API address",
+    "Leave it empty, unless a proxy of yours stands in.",
+    type=FieldType.URL,
+)
+"""For a provider whose own address follows from another field, such as the region."""
 
 BY_STATUS: Final[Mapping[int, type[DeliveryError]]] = {
     400: Refused,
@@ -52,6 +60,7 @@ _VERDICTS: Final[Mapping[type[DeliveryError], str]] = {
 }
 
 _PLAIN_TEXT_LIMIT: Final = 200
+_SHORTEST_LINE: Final = 8
 
 
 class Credentials(Mapping[str, str]):
@@ -80,14 +89,22 @@ class Credentials(Mapping[str, str]):
         """Keep these out of every text as well: what was made from a secret, such as a login."""
         self._secrets = sorted({*self._secrets, *filter(None, more)}, key=len, reverse=True)
 
+    def stop_hiding(self, *expired: str) -> None:
+        """These are worth nothing any more: an adapter that lives for years mints many tokens."""
+        self._secrets = [secret for secret in self._secrets if secret not in expired]
+
     def readable(self, text: str) -> str:
         """Text from outside, made fit to show and without any of our secrets."""
         return readable(text, self._secrets)
 
 
 def _forms_of(secret: str) -> Iterator[str]:
-    """The shapes in which a server may repeat a secret. A key file is hidden line by line."""
-    for text in {secret, *secret.splitlines()} - {""}:
+    """The shapes in which a server may repeat a secret. A key file is hidden line by line.
+
+    A line such as a lone bracket is no secret, and hiding it would spoil what a server says.
+    """
+    lines = (line for line in secret.splitlines() if len(line) >= _SHORTEST_LINE)
+    for text in {secret, *lines} - {""}:
         yield text
         yield quote(text, safe="")
         yield b64encode(text.encode()).decode("ascii")

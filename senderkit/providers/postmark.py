@@ -40,6 +40,7 @@ from senderkit.providers.callbacks import (
     check_basic_auth,
     find_link,
     json_object,
+    login_issues,
     moment_of,
     object_of,
 )
@@ -109,6 +110,9 @@ SUPPRESSIONS: Final[Mapping[str, EventKind]] = {
 }
 """`SuppressionReason` of a subscription change that stops mail to an address."""
 
+PERMANENT: Final = frozenset({"HardBounce", "BadEmailAddress"})
+"""The bounces, by `Type` or `SuppressionReason`, after which no mail to an address will arrive."""
+
 _INACTIVE: Final = re.compile(r"inactive addresses: (.+?)(?:\. |\.?$)")
 _TIMES: Final = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
 
@@ -173,6 +177,7 @@ class PostmarkAdapter(HttpAdapter):
             recipient=find_text(record.get("Recipient", record.get("Email"))),
             detail=find_text(record.get("Details") or record.get("Description")),
             link=find_link(record.get("OriginalLink")) if kind is EventKind.CLICKED else None,
+            is_permanent=kind is EventKind.FAILED and _reason(record) in PERMANENT,
         )
 
 
@@ -235,10 +240,7 @@ class PostmarkProvider(Provider):
     ) -> Iterator[Issue]:
         if "from" not in bad_fields:
             yield from sender_issues("from", "Sender", values["from"])
-        if bool(values["callback_user"]) != bool(values["callback_password"]):
-            missing = "callback_password" if values["callback_user"] else "callback_user"
-            message = "Webhook user name and password belong together: give both or neither."
-            yield Issue("required", (missing,), message)
+        yield from login_issues(values)
 
 
 def build_payload(email: Email, message_stream: str) -> dict[str, Any]:
@@ -269,6 +271,11 @@ def find_kind(record: JsonObject) -> EventKind | None:
         is_stopped = record.get("SuppressSending") is True
         return SUPPRESSIONS.get(str(record.get("SuppressionReason"))) if is_stopped else None
     return RECORDS.get(record_type)
+
+
+def _reason(record: JsonObject) -> str:
+    """Why mail to an address stopped or came back."""
+    return str(record.get("Type" if record.get("RecordType") == "Bounce" else "SuppressionReason"))
 
 
 def _attachment(file: EmailFile) -> dict[str, str]:

@@ -414,12 +414,14 @@ def test_an_answer_that_is_no_http_is_in_doubt(nonsense: bytes, client: HttpClie
 
 
 @pytest.mark.parametrize("trouble", [Trouble.LOSE_REPLY, Trouble.HANG])
+@pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_request_that_changes_nothing_is_never_in_doubt(
-    trouble: Trouble, provider: FakeProvider, make_client: MakeClient
+    method: str, trouble: Trouble, provider: FakeProvider, make_client: MakeClient
 ) -> None:
-    provider.answer("GET /server", trouble)
+    provider.answer("* /server", trouble)
+    question = Request(method, f"{provider.url}/server", body=b"{}", only_asks=method == "POST")
     with pytest.raises(Unavailable):
-        make_client(timeouts=QUICK).send(Request("GET", f"{provider.url}/server"))
+        make_client(timeouts=QUICK).send(question)
 
 
 # -- connections --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +21,7 @@ from senderkit.web.extensions import database
 from tests.conftest import MakeApp
 from tests.fakes import FakeSmtp
 from tests.make import Api, FakeClock, House
+from tests.outbox.installation import Installation
 
 React = Callable[[Outgoing], Receipt]
 
@@ -195,3 +197,9 @@ def failing(house: House, is_faulty: Fault, error: Exception | None = None) -> I
         yield seen
     finally:
         event.remove(house.runtime.engine, "before_cursor_execute", before)
+
+
+@pytest.fixture
+def installation(tmp_path: Path, database_url: str, smtp: FakeSmtp) -> Installation:
+    """An installation for real servers, on a migrated database."""
+    return Installation(tmp_path / "data", database_url, smtp)

@@ -14,7 +14,9 @@ from senderkit.providers.base import Adapter
 from senderkit.providers.smtp import SmtpAdapter, SmtpProvider, mail_server
 from senderkit.providers.smtp_pool import Pool
 from senderkit.providers.smtp_sessions import MailServer
-from tests.fakes import FakeSmtp
+from tests.fakes import Authority, FakeSmtp
+from tests.fakes_http import FakeProvider
+from tests.fakes_sns import fake_sns, resolver_to
 from tests.providers import samples
 
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
@@ -30,6 +32,21 @@ Connect = Callable[..., Adapter]
 def http() -> Iterator[HttpClient]:
     """A client that may call this machine."""
     client = HttpClient(allow_private_addresses=True)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def sns(trusted: Authority) -> Iterator[FakeProvider]:
+    """Amazon SNS, which `http_with_sns` finds under its own name."""
+    with fake_sns(trusted) as server:
+        yield server
+
+
+@pytest.fixture
+def http_with_sns(sns: FakeProvider) -> Iterator[HttpClient]:
+    """A client that may call this machine and takes `sns` for Amazon's."""
+    client = HttpClient(allow_private_addresses=True, resolver=resolver_to(sns))
     yield client
     client.close()
 

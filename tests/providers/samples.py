@@ -59,6 +59,28 @@ FULL_EMAIL: Final[dict[str, Any]] = {
 }
 
 
+FULL_PUSH: Final[dict[str, Any]] = {
+    "body": PushBody(
+        title="Grüße, Ada 👋",
+        body="Your order is on its way.\nTrack it.",
+        data={"order": "4711", "url": "https://acme.example/orders/4711"},
+        badge=3,
+        sound="chime.caf",
+    ),
+}
+
+FULL_WEB_PUSH: Final[dict[str, Any]] = {
+    "body": WebPushBody(
+        title="Grüße, Ada 👋",
+        body="Your order is on its way.\nTrack it.",
+        icon="https://acme.example/icon.png",
+        click_url="https://acme.example/orders/4711",
+        badge=0,
+        data={"order": 4711, "tags": ["a", None], "deep": {"x": 1.5}},
+    ),
+}
+
+
 def outgoing(channel: Channel, **changes: Any) -> Outgoing:
     """A live message for this channel; keywords replace its parts."""
     parts = {"mode": Mode.LIVE, "message_id": MESSAGE_ID, "channel": channel}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from senderkit.providers.base import Callback
 from senderkit.providers.callbacks import (
     check_basic_auth,
     is_same_secret,
+    is_within,
     json_objects,
     moment_of,
 )
@@ -99,3 +100,24 @@ def test_a_time_is_understood_in_each_spelling(value: object, moment: datetime) 
 )
 def test_what_is_no_time_is_the_time_given_instead(value: object) -> None:
     assert moment_of(value, NOON) == NOON
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_taken"),
+    [
+        (0, True),
+        (-3_600, True),
+        (-3_601, False),
+        (300, True),
+        (301, False),
+        (-(10**9), False),
+    ],
+)
+def test_a_time_counts_for_a_while(seconds: int, is_taken: bool) -> None:
+    said = str(int(NOON.timestamp()) + seconds)
+    assert is_within(said, NOON, timedelta(hours=1)) is is_taken
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1e9", "9" * 400, "٣", " 1772452800"])
+def test_what_is_no_time_is_never_within(text: str) -> None:
+    assert not is_within(text, NOON, timedelta(hours=1))

@@ -14,7 +14,7 @@ import pytest
 from senderkit.domain import Attachment, Channel, EmailBody, Envelope, Outgoing, SmsBody
 from senderkit.errors import Refused, Unsupported
 from senderkit.providers.mailboxes import parse_mailbox
-from senderkit.providers.mime import MimeEmail, build_email
+from senderkit.providers.mime import MimeEmail, build_email, header_value
 from tests.providers.conftest import NOON, Connect, MakeEmail, StartSmtp
 
 DEFAULT_FROM = "Acme <hello@acme.example>"
@@ -428,3 +428,14 @@ def test_a_body_with_a_lone_surrogate_is_refused(make_email: MakeEmail) -> None:
 def test_only_email_becomes_an_email(make_email: MakeEmail) -> None:
     with pytest.raises(Unsupported):
         build(make_email(channel=Channel.SMS, recipient="+15550100", body=SmsBody("hi")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["plain", "", "x" * 2_000, "Grüße", "ü" * 500, "=?utf-8?q?=0D=0ABcc:_e@x?=", "👋 " * 90],
+)
+def test_a_header_value_is_ascii_on_one_line_and_reads_the_same(value: str) -> None:
+    written = header_value(value)
+    assert written.isascii()
+    assert written.isprintable()
+    assert str(make_header(decode_header(written))) == value

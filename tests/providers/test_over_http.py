@@ -40,6 +40,22 @@ def test_each_line_of_a_key_file_is_hidden() -> None:
         assert line not in given.readable(f"the line {line} is not a key")
 
 
+def test_a_line_that_is_no_secret_is_left_alone() -> None:
+    given = credentials(server_token='{\n  "private_key": "MIGTAgEA"\n}')
+    assert given.readable('{"error": {"private_key": "MIGTAgEA"}}') == (
+        '{"error": {"private_key": "MIGTAgEA"}}'
+    )
+    assert given.readable('got   "private_key": "MIGTAgEA"!') == "got [hidden]!"
+
+
+def test_a_token_is_hidden_until_it_has_run_out() -> None:
+    given = credentials()
+    given.hide("token-1", "token-2")
+    assert given.readable("token-1 token-2") == "[hidden] [hidden]"
+    given.stop_hiding("token-1")
+    assert given.readable(f"token-1 token-2 {SECRET}") == "token-1 [hidden] [hidden]"
+
+
 def test_a_secret_that_holds_another_one_is_hidden_whole() -> None:
     given = credentials(server_token="abc", callback_password="abcdef")
     assert given.readable("it is abcdef") == "it is [hidden]"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from senderkit.domain import Channel, Outgoing, ProviderEvent
@@ -22,11 +22,14 @@ SECRET = "correct-horse-battery"
 class Bench(ABC):
     """A provider's account on a fake server. `credentials` are right for it.
 
-    `recipient` is one that the provider takes, where the samples have another kind.
+    `recipient` is one that the provider takes, where the samples have another kind. Where the
+    `message_names_server` (a push subscription) there is no server for a check to call, and none
+    may break the connection by what it answers.
     """
 
     credentials: dict[str, str]
     recipient: ClassVar[str | None] = None
+    message_names_server: ClassVar[bool] = False
 
     def message(self, channel: Channel, **changes: Any) -> Outgoing:
         """A message of this channel for such a recipient; keywords replace its parts."""
@@ -77,7 +80,8 @@ class HttpBench(Bench):
 
     `sending` is the route of a send. `success_says_nothing` where a success is its status alone.
     Of a provider that reports by callbacks, `reports` are the bodies and `secret_headers` name
-    what proves them.
+    what proves them; `signs_with_account_secret` where that is a secret without which nothing is
+    sent, so that every connection has it.
     """
 
     sending: ClassVar[str]
@@ -88,6 +92,7 @@ class HttpBench(Bench):
     success_says_nothing: ClassVar[bool] = False
     reports: ClassVar[Sequence[Report]] = ()
     secret_headers: ClassVar[Sequence[str]] = ()
+    signs_with_account_secret: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.server = FakeProvider(port=free_port())
@@ -114,9 +119,22 @@ class HttpBench(Bench):
         """Credentials and a message that would have the provider called at this address."""
         return self.credentials | {"base_url": url}, self.message(channel)
 
+    def find_trial_answer(self, request: Recorded) -> Answer | None:
+        """The answer to a send that sends nothing, where a check makes one."""
+        return None
+
     def authentic(self, body: bytes) -> Callback:
         """A callback with this body that proves where it comes from."""
         raise NotImplementedError
+
+    def forgeries(self, body: bytes) -> Iterator[Callback]:
+        """The same callback when something of what proves it is missing or wrong."""
+        callback = self.authentic(body)
+        assert set(self.secret_headers) <= set(callback.headers)
+        yield replace(callback, headers={})
+        for name in self.secret_headers:
+            for other in wrong_forms(callback.headers[name]):
+                yield replace(callback, headers={**callback.headers, name: other})
 
     def arrange_answer(self, reply: Reply, *, times: int | None = None) -> None:
         """Answer sends like this, whoever asks."""
@@ -142,7 +160,7 @@ class HttpBench(Bench):
             self.arrange_answer(self._take_and_vanish)
             return
         fitting = (refusal.answer for refusal in self.refusals if refusal.means is outcome)
-        self.arrange_answer(next(fitting))
+        self.arrange_answer(next(fitting), times=1)
 
     def wrong_credentials(self) -> dict[str, str]:
         return {
@@ -161,12 +179,21 @@ class HttpBench(Bench):
     def _take(self, request: Recorded) -> Answer:
         if not self.is_authorized(request):
             return self.unauthorized
+        if trial := self.find_trial_answer(request):
+            return trial
         self._accepted += 1
         return self.accepts
 
     def _take_and_vanish(self, request: Recorded) -> Trouble:
         self._accepted += 1
         return Trouble.LOSE_REPLY
+
+
+def wrong_forms(secret: str) -> Iterator[str]:
+    """Texts that are close to a secret and are not it."""
+    yield from ("", "x", secret[:-1], secret + "x", f"é{secret}", secret[::-1])
+    if secret.swapcase() != secret:
+        yield secret.swapcase()
 
 
 def with_headers(answer: Answer, **headers: str) -> Answer:
