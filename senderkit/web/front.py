@@ -131,7 +131,7 @@ class Front:
         environ[BODY_FAULT] = taken.fault
         status, headers, content = await self._pool.run(lambda: _run_wsgi(self._app, environ))
         if taken.fault is not None:
-            # The rest of the body was not read: the connection cannot be used again.
+            # The rest of the body may still come: the connection cannot be used again.
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 

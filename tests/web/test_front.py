@@ -298,6 +298,18 @@ def test_a_large_body_without_a_valid_key_is_refused_unread(served: Served) -> N
             assert (answer.status, answer.code, answer.is_closed) == (401, "unauthorized", True)
 
 
+def test_who_sends_all_before_reading_gets_the_answer_to_a_refused_body(served: Served) -> None:
+    """As most HTTP libraries do: a connection closed on them would read as a network fault."""
+    body = b" " * (27 * MIB)
+    for with_key, code in ((True, "payload_too_large"), (False, "unauthorized")):
+        for framed in (
+            served.post(f"Content-Length: {len(body)}", with_key=with_key) + body,
+            served.post("Transfer-Encoding: chunked", with_key=with_key) + chunk(body) + chunk(b""),
+        ):
+            answer = ask(served.port, framed)
+            assert (answer.code, answer.is_closed) == (code, True)
+
+
 def test_a_form_may_be_smaller_than_what_the_api_takes(served: Served) -> None:
     answer = ask(served.port, served.post(f"Content-Length: {5 * MIB}", path="/login"))
     assert (answer.status, answer.is_closed) == (413, True)
