@@ -22,6 +22,7 @@ from flask import Flask
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from senderkit.errors import ApiError, InvalidRequest
 from senderkit.web.auth import knows_key
 from senderkit.web.bodies import BODY_FAULT
 from senderkit.web.intake import Intake, Taken
@@ -32,6 +33,7 @@ _log = structlog.get_logger(__name__)
 _MOST_CONNECTIONS: Final = 8192
 """Open at the same time, idle ones included; granian would close every one beyond 128."""
 _BACKLOG: Final = 1024
+_ONCE: Final = "idempotency-key"
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Job = Callable[[], Any]
@@ -128,7 +130,7 @@ class Front:
     async def _answer(self, scope: Any, protocol: Any, taken: Taken) -> None:
         assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
         environ = _environ(scope, taken.body)
-        environ[BODY_FAULT] = taken.fault
+        environ[BODY_FAULT] = taken.fault or _find_header_fault(scope.headers)
         status, headers, content = await self._pool.run(lambda: _run_wsgi(self._app, environ))
         if taken.fault is not None:
             # The rest of the body may still come: the connection cannot be used again.
@@ -171,6 +173,13 @@ def _environ(scope: Any, body: bytes) -> dict[str, Any]:
     if scope.authority and "HTTP_HOST" not in environ:
         environ["HTTP_HOST"] = scope.authority
     return environ
+
+
+def _find_header_fault(headers: Any) -> ApiError | None:
+    """granian hides values that are not ASCII; without its key a repeated send goes out twice."""
+    if _ONCE in headers and headers.get(_ONCE) is None:
+        return InvalidRequest("The Idempotency-Key header must be ASCII text.")
+    return None
 
 
 def _add_headers(environ: dict[str, Any], headers: Iterable[tuple[str, str]]) -> None:
