@@ -87,7 +87,7 @@ def test_a_request_in_each_form_of_http_is_served(served: Served) -> None:
 
 
 def test_a_path_below_v1_is_guarded_however_it_is_written(served: Served) -> None:
-    for path in ("/v1/context", "//v1/context", "/%76%31/context", "/v1%2Fcontext", "/v1/"):
+    for path in ("/v1/context", "//v1/context", "/%76%31/context", "/v1%2Fcontext", "/v1/", "/V1"):
         answer = ask(served.port, served.head(f"GET {path} HTTP/1.1", with_key=False))
         assert (answer.status, answer.code) == (401, "unauthorized"), path
 
@@ -97,6 +97,7 @@ def test_a_target_that_names_nothing_is_404_in_json(served: Served) -> None:
         *("/v1/%FF", "/v1/%00", "/v1/caf%C3%A9", "/v1//context", "/v1/../docs", "/v1/..%2fdocs"),
         *("/v1/messages/%ED%A0%80", "/v1/messages/%00", f"/v1/messages/{'a' * 9000}"),
         *("/v1/messages/a%20b", "/v1/messages/%0d%0aX-A:%20b", "/v1/messages/%2e%2e"),
+        *("/V1/context", "/V1"),
     ):
         answer = served.get(path)
         assert (answer.status, answer.code) == (404, "not_found"), path
