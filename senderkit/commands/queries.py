@@ -108,6 +108,11 @@ def _read_channel(value: str) -> Channel | None:
     return Channel(value) if value else None
 
 
+def _read_tail(value: str) -> None:
+    if value:
+        raise flaw(IssueCode.INVALID_VALUE, "Messages cannot be followed yet: leave it out.")
+
+
 def _text_of_at_most(longest: int) -> Callable[[str], str | None]:
     def read(value: str) -> str | None:
         _check_length(value, longest)
@@ -190,6 +195,10 @@ _PARAMETERS: Final[Mapping[str, tuple[_Reader, QueryParameter]]] = {
             {"type": "string", "maxLength": MAX_SEARCH},
             "A part of the id, recipient, template, metadata keys or values, in any case.",
         ),
+    ),
+    "tail": (
+        _read_tail,
+        QueryParameter({"type": "string", "enum": [""]}, "Reserved; takes no value yet."),
     ),
 }
 

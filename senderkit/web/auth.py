@@ -34,7 +34,8 @@ _SCHEME: Final = "bearer"
 
 
 def is_api_path(path: str) -> bool:
-    return path == API_PREFIX or path.startswith(f"{API_PREFIX}/")
+    """Whether it is the API's to answer, in any case of letters: `/V1` is a JSON 404, no page."""
+    return f"{path[:4].lower()}/".startswith(f"{API_PREFIX}/")
 
 
 def check_scopes_declared(app: Flask) -> None:

@@ -16,11 +16,11 @@ MAX_BODY_BYTES: Final = 25 * 1024 * 1024
 MAX_PAGE_BODY_BYTES: Final = 4 * 1024 * 1024
 """Of everything outside /v1."""
 BODY_FAULT: Final = "senderkit.body_fault"
-"""In the WSGI environment: the error to answer when the front gave up on a body, or None."""
+"""In the WSGI environment: the error to answer when the front gave up on a request, or None."""
 
 
 def refuse_unread_body() -> None:
-    """Raise what the front found wrong with the body, on any path."""
+    """Raise what the front found wrong with the body or a header, on any path."""
     fault: ApiError | None = request.environ.get(BODY_FAULT)
     if fault is not None:
         raise fault

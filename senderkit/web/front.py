@@ -24,6 +24,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from senderkit.acceptance import WAIT_SECONDS
+from senderkit.errors import ApiError, InvalidRequest
 from senderkit.web.auth import is_api_path, read_key
 from senderkit.web.bodies import BODY_FAULT
 from senderkit.web.deferral import DEFERRAL, Deferral
@@ -36,6 +37,7 @@ _log = structlog.get_logger(__name__)
 _MOST_CONNECTIONS: Final = 8192
 """Open at the same time, idle ones included; granian would close every one beyond 128."""
 _BACKLOG: Final = 1024
+_ONCE: Final = "idempotency-key"
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Job = Callable[[], Any]
@@ -136,13 +138,13 @@ class Front:
 
     async def _answer(self, scope: Any, protocol: Any, taken: Taken) -> None:
         environ = _environ(scope, taken.body)
-        environ[BODY_FAULT] = taken.fault
+        environ[BODY_FAULT] = taken.fault or _find_header_fault(scope.headers)
         if is_api_path(scope.path):
             status, headers, content = await self._answer_of_api(environ)
         else:
             status, headers, content = await self._run(environ)
         if taken.fault is not None:
-            # The rest of the body was not read: the connection cannot be used again.
+            # The rest of the body may still come: the connection cannot be used again.
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 
@@ -229,6 +231,13 @@ def _environ(scope: Any, body: bytes) -> dict[str, Any]:
     if scope.authority and "HTTP_HOST" not in environ:
         environ["HTTP_HOST"] = scope.authority
     return environ
+
+
+def _find_header_fault(headers: Any) -> ApiError | None:
+    """granian hides values that are not ASCII; without its key a repeated send goes out twice."""
+    if _ONCE in headers and headers.get(_ONCE) is None:
+        return InvalidRequest("The Idempotency-Key header must be ASCII text.")
+    return None
 
 
 def _add_headers(environ: dict[str, Any], headers: Iterable[tuple[str, str]]) -> None:

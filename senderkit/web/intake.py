@@ -1,6 +1,7 @@
 """Takes in request bodies in the event loop: whole or not at all, and within bounds.
 
 A body may be only so long and take only so long, and large ones share a bounded room in memory.
+Of one that is refused, the rest is read and thrown away before the answer, within bounds too.
 Until a body is complete it holds no thread, so that a sender who dawdles costs a socket.
 """
 
@@ -8,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +24,8 @@ _ROOM_WAIT_SECONDS: Final = 10.0
 _GRACE_SECONDS: Final = 30.0
 _SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024
 _SWEEP_SECONDS: Final = 5.0
+_DISCARD_SECONDS: Final = 20.0
+_DISCARD_IDLE_SECONDS: Final = 1.0
 
 KnowsKey = Callable[[str], Awaitable[bool]]
 """Says whether an `Authorization` header holds a valid key."""
@@ -48,12 +52,14 @@ class Intake:
         wait_seconds: float = _ROOM_WAIT_SECONDS,
         grace_seconds: float = _GRACE_SECONDS,
         sweep_seconds: float = _SWEEP_SECONDS,
+        discard_seconds: float = _DISCARD_SECONDS,
     ) -> None:
         self._loop = loop
         self._knows_key = knows_key
         self._room = _Room(room_bytes, wait_seconds)
         self._grace_seconds = grace_seconds
         self._sweep_seconds = sweep_seconds
+        self._discard_seconds = discard_seconds
         self._arriving: set[_Arriving] = set()
         loop.call_later(sweep_seconds, self._sweep)
 
@@ -64,9 +70,7 @@ class Intake:
         arriving = _Arriving(scope, task, self._loop.time())
         self._arriving.add(arriving)
         try:
-            return Taken(await self._read(arriving, protocol), reserved=arriving.reserved)
-        except ApiError as fault:
-            return Taken(fault=fault, reserved=arriving.reserved)
+            return await self._take(arriving, _parts(protocol))
         except asyncio.CancelledError:
             if not arriving.is_too_slow:
                 raise
@@ -81,14 +85,40 @@ class Intake:
         if taken.reserved:
             self._room.give_back(taken.reserved)
 
-    async def _read(self, arriving: _Arriving, protocol: Any) -> bytes:
+    async def _take(self, arriving: _Arriving, body: AsyncIterator[bytes]) -> Taken:
+        try:
+            return Taken(await self._read(arriving, body), reserved=arriving.reserved)
+        except ApiError as fault:
+            if not arriving.awaits_leave:
+                await self._discard(body)
+            return Taken(fault=fault, reserved=arriving.reserved)
+
+    async def _discard(self, body: AsyncIterator[bytes]) -> None:
+        """Let a sender finish whose body is refused, within bounds, and keep nothing of it.
+
+        Most clients look for an answer only after they have sent everything. A connection closed
+        on them before that is a network fault to them, and the answer is lost.
+        """
+        discarded = 0
+        with suppress(TimeoutError):  # enough was waited for; the answer follows
+            async with (
+                asyncio.timeout(self._discard_seconds),
+                asyncio.timeout(_DISCARD_IDLE_SECONDS) as idle,
+            ):
+                async for part in body:
+                    discarded += len(part)
+                    if discarded > MAX_BODY_BYTES:
+                        return
+                    idle.reschedule(self._loop.time() + _DISCARD_IDLE_SECONDS)
+
+    async def _read(self, arriving: _Arriving, body: AsyncIterator[bytes]) -> bytes:
         """Raises when the body is longer than its limit, or ends before it is whole."""
         declared = arriving.declared
         if declared is not None and declared > _LARGE_BYTES:
             await self._reserve(arriving, declared)
         parts: list[bytes] = []
         ends = 0
-        async for part in protocol:
+        async for part in body:
             if not part:
                 # granian ends every body by an empty part, and puts one in the place of a fault.
                 ends += 1
@@ -156,6 +186,11 @@ class _Arriving:
         return int(headers.get("content-length") or 0)
 
     @property
+    def awaits_leave(self) -> bool:
+        """Whether the sender holds the body back until we say that we want it."""
+        return not self.received and "expect" in self.scope.headers
+
+    @property
     def authorization(self) -> str:
         return self.scope.headers.get("authorization") or ""
 
@@ -197,6 +232,12 @@ class _Room:
             self._waiting.popleft()
             self._free -= wanted
             turn.set_result(None)
+
+
+async def _parts(protocol: Any) -> AsyncIterator[bytes]:
+    """The parts of a body; a second loop goes on where the first stopped, unlike granian's own."""
+    async for part in protocol:
+        yield part
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

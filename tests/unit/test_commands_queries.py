@@ -81,7 +81,7 @@ def test_every_status_is_a_filter(status: str) -> None:
         ("status", "Sent", ("status",), "invalid_value"),
         ("status", "held", ("status",), "invalid_value"),
         ("channel", "fax", ("channel",), "invalid_value"),
-        ("tail", "1", ("tail",), "unknown_field"),
+        ("tail", "1", ("tail",), "invalid_value"),
         ("state", "sent", ("state",), "unknown_field"),
         ("Limit", "1", ("Limit",), "unknown_field"),
         ("metadata", "1", ("metadata",), "unknown_field"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from senderkit.errors import InvalidRequest, ServiceUnavailable
@@ -26,7 +27,7 @@ class Scope:
 class Body:
     """A body as granian hands it out: parts, then an empty one; `fault` puts one in between."""
 
-    parts: list[bytes] = field(default_factory=list)
+    parts: Iterable[bytes] = ()
     pause_seconds: float = 0.0
     fault: bool = False
 
@@ -154,6 +155,36 @@ def test_a_large_body_without_a_key_takes_no_room() -> None:
         assert taken.reserved == 0
         form = await intake.take(of_length(MIB, "/login"), Body([b"x" * MIB]))
         assert len(form.body) == MIB
+
+    run(scenario, is_known=False)
+
+
+def test_a_refused_body_is_read_to_its_end_and_dropped() -> None:
+    async def scenario(intake: Intake) -> None:
+        left = iter([b"x" * 1000] * 100)
+        taken = await intake.take(of_length(100_000), Body(left))
+        assert (taken.fault is not None, taken.body, list(left)) == (True, b"", [])
+
+    run(scenario, is_known=False)
+
+
+def test_a_refused_body_is_not_read_for_ever() -> None:
+    async def scenario(intake: Intake) -> None:
+        dripping = Body(iter([b"x"] * 100_000), pause_seconds=0.005)
+        endless = Body(itertools.repeat(b"x" * MIB))
+        await asyncio.wait_for(intake.take(of_length(100_000), dripping), timeout=10)
+        await asyncio.wait_for(intake.take(of_length(100_000), endless), timeout=10)
+
+    run(scenario, is_known=False, discard_seconds=0.05)
+
+
+def test_who_asks_before_sending_is_answered_at_once() -> None:
+    async def scenario(intake: Intake) -> None:
+        scope = of_length(100_000)
+        scope.headers["expect"] = "100-continue"
+        left = iter([b"x"])
+        taken = await intake.take(scope, Body(left))
+        assert (taken.fault is not None, list(left)) == (True, [b"x"])
 
     run(scenario, is_known=False)
 

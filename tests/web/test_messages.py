@@ -236,7 +236,7 @@ def test_empty_filters_count_as_not_given(api: Api) -> None:
     message_id = api.send()
     for name in ("cursor", "status", "channel", "template", "search"):
         assert ids(api, f"{name}=") == [message_id]
-    assert ids(api, "cursor=&status=&channel=&template=&search=") == [message_id]
+    assert ids(api, "cursor=&status=&channel=&template=&search=&tail=") == [message_id]
 
 
 def test_bad_filters_are_refused(api: Api) -> None:
@@ -251,6 +251,8 @@ def test_bad_filters_are_refused(api: Api) -> None:
         "status=sent,failed": ["status"],
         "channel=EMAIL": ["channel"],
         "template=" + "x" * 101: ["template"],
+        "tail=1": ["tail"],
+        "tail=true": ["tail"],
         "search=" + "x" * 201: ["search"],
         "search=%00": ["search"],
         "metadata=x": ["metadata"],
