@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -31,6 +31,9 @@ from senderkit.settings import Settings
 ENVIRONMENT_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "senderkit:environment"))
 """The id of the connection that the environment declares; the same on every server."""
 
+ENVIRONMENT_NAME: Final = "Environment"
+"""What the connection of the environment is called where others have a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -41,6 +44,7 @@ class Route:
     """
 
     connection_id: str
+    name: str
     provider: str
     version: datetime | None
     broken_reason: str | None = None
@@ -132,36 +136,60 @@ class Connections:
     ) -> Connection:
         """Store a connection with its credentials sealed.
 
-        Raises `NotFound` for an unknown provider and `InvalidRequest` for bad credentials. The
-        first connection of a channel becomes its default.
+        A default comes first in the list of its channel, as the first connection of a channel
+        always does; another is outside the list. Raises `NotFound` for an unknown provider and
+        `InvalidRequest` for bad credentials.
         """
         kind = get_provider(provider)
         fields = kind.validate(credentials)
-        channel = kind.channel.value
-        known = select(Connection.id).where(
-            Connection.workspace_id == workspace_id, Connection.channel == channel
-        )
-        is_first = session.scalars(known.limit(1)).one_or_none() is None
-        if is_default:
-            session.execute(
-                update(Connection)
-                .where(Connection.workspace_id == workspace_id, Connection.channel == channel)
-                .values(is_default=False)
-            )
+        listed = find_listed(session, workspace_id, kind.channel)
+        is_listed = is_default or not _has_any(session, workspace_id, kind.channel)
         added = Connection(
             uuid=new_uuid(),
             workspace_id=workspace_id,
-            channel=channel,
+            channel=kind.channel.value,
             provider=provider,
             name=name,
             sealed_fields=self._vault.seal(fields),
-            is_default=is_default or is_first,
             created_at=now,
             updated_at=now,
         )
         session.add(added)
+        if is_listed:
+            session.flush()
+            put_in_order(session, workspace_id, kind.channel, [added.uuid, *listed])
         session.commit()
         return added
+
+
+def find_listed(session: Session, workspace_id: int, channel: Channel) -> list[str]:
+    """The ids of the connections in a channel's list, the default first."""
+    statement = select(Connection.uuid).where(
+        Connection.workspace_id == workspace_id,
+        Connection.channel == channel.value,
+        Connection.position.is_not(None),
+    )
+    return list(session.scalars(statement.order_by(Connection.position)))
+
+
+def put_in_order(
+    session: Session, workspace_id: int, channel: Channel, connection_ids: Sequence[str]
+) -> None:
+    """Make these the list of a channel, in this order; others are out of it. Does not commit."""
+    of_channel = update(Connection).where(
+        Connection.workspace_id == workspace_id, Connection.channel == channel.value
+    )
+    # All places are free for a moment, so that no two connections ever have the same.
+    session.execute(of_channel.values(position=None))
+    for place, connection_id in enumerate(connection_ids, 1):
+        session.execute(of_channel.where(Connection.uuid == connection_id).values(position=place))
+
+
+def _has_any(session: Session, workspace_id: int, channel: Channel) -> bool:
+    known = select(Connection.id).where(
+        Connection.workspace_id == workspace_id, Connection.channel == channel.value
+    )
+    return session.scalars(known.limit(1)).one_or_none() is not None
 
 
 def _provider(name: str) -> Provider:
@@ -172,15 +200,20 @@ def _provider(name: str) -> Provider:
 
 _ROUTE: Final = select(
     Connection.uuid,
+    Connection.name,
     Connection.provider,
     Connection.updated_at,
     Connection.broken_reason,
     Connection.sealed_fields,
 )
-_DEFAULT_ROUTE: Final = _ROUTE.where(
-    Connection.workspace_id == bindparam("of_workspace"),
-    Connection.channel == bindparam("of_channel"),
-    Connection.is_default.is_(True),
+_DEFAULT_ROUTE: Final = (
+    _ROUTE.where(
+        Connection.workspace_id == bindparam("of_workspace"),
+        Connection.channel == bindparam("of_channel"),
+        Connection.position.is_not(None),
+    )
+    .order_by(Connection.position)
+    .limit(1)
 )
 _TEMPLATE_ROUTE: Final = _ROUTE.join(Template, Template.connection_id == Connection.id).where(
     Template.workspace_id == bindparam("of_workspace"), Template.slug == bindparam("of_slug")
@@ -188,7 +221,7 @@ _TEMPLATE_ROUTE: Final = _ROUTE.join(Template, Template.connection_id == Connect
 
 
 def _route_of(row: Row[*tuple[Any, ...]]) -> Route:
-    return Route(row[0], row[1], row[2], row[3], row[4])
+    return Route(*row)
 
 
 def _find_template_route(
@@ -205,7 +238,7 @@ def _environment_route(smtp_url: str | None, mail_from: str | None) -> Route | N
     if smtp_url is None or mail_from is None:
         return None
     fields = connection_fields_from_url(smtp_url, mail_from)
-    return Route(ENVIRONMENT_ID, PROVIDERS["smtp"].name, None, fields=fields)
+    return Route(ENVIRONMENT_ID, ENVIRONMENT_NAME, PROVIDERS["smtp"].name, None, fields=fields)
 
 
 def problems_of(settings: Settings) -> tuple[str, ...]:
