@@ -299,7 +299,10 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """One event a provider reported: of what `kind`, when, about which of its messages."""
+    """One event a provider reported: of what `kind`, when, about which of its messages.
+
+    `is_permanent`: no message to this recipient will ever arrive, so suppress the address.
+    """
 
     kind: EventKind
     at: datetime
@@ -308,3 +311,4 @@ class ProviderEvent:
     recipient: str | None = None
     detail: str | None = None
     link: str | None = None
+    is_permanent: bool = False

@@ -109,6 +109,9 @@ SUPPRESSIONS: Final[Mapping[str, EventKind]] = {
 }
 """`SuppressionReason` of a subscription change that stops mail to an address."""
 
+PERMANENT: Final = frozenset({"HardBounce", "BadEmailAddress"})
+"""The bounces, by `Type` or `SuppressionReason`, after which no mail to an address will arrive."""
+
 _INACTIVE: Final = re.compile(r"inactive addresses: (.+?)(?:\. |\.?$)")
 _TIMES: Final = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
 
@@ -173,6 +176,7 @@ class PostmarkAdapter(HttpAdapter):
             recipient=find_text(record.get("Recipient", record.get("Email"))),
             detail=find_text(record.get("Details") or record.get("Description")),
             link=find_link(record.get("OriginalLink")) if kind is EventKind.CLICKED else None,
+            is_permanent=kind is EventKind.FAILED and _reason(record) in PERMANENT,
         )
 
 
@@ -269,6 +273,11 @@ def find_kind(record: JsonObject) -> EventKind | None:
         is_stopped = record.get("SuppressSending") is True
         return SUPPRESSIONS.get(str(record.get("SuppressionReason"))) if is_stopped else None
     return RECORDS.get(record_type)
+
+
+def _reason(record: JsonObject) -> str:
+    """Why mail to an address stopped or came back."""
+    return str(record.get("Type" if record.get("RecordType") == "Bounce" else "SuppressionReason"))
 
 
 def _attachment(file: EmailFile) -> dict[str, str]:

@@ -132,14 +132,24 @@ class PostmarkBench(HttpBench):
             [event(EventKind.COMPLAINED)],
         ),
         *(
-            Report(kind, bounce(kind), [event(EventKind.FAILED, detail=bounced)])
+            Report(
+                kind,
+                bounce(kind),
+                [event(EventKind.FAILED, detail=bounced, is_permanent=is_permanent)],
+            )
             for bounced in ["smtp;550 5.1.1 no such user"]
-            for kind in ("HardBounce", "SoftBounce", "BadEmailAddress", "Blocked", "DMARCPolicy")
+            for kind, is_permanent in [
+                ("HardBounce", True),
+                ("BadEmailAddress", True),
+                ("SoftBounce", False),
+                ("Blocked", False),
+                ("DMARCPolicy", False),
+            ]
         ),
         Report(
             "a bounce without details",
             bounce("HardBounce", Details=""),
-            [event(EventKind.FAILED, detail="Something went wrong.")],
+            [event(EventKind.FAILED, detail="Something went wrong.", is_permanent=True)],
         ),
         Report(
             "unsubscribed by reply",
@@ -160,7 +170,11 @@ class PostmarkBench(HttpBench):
                 )
             ],
         ),
-        Report("suppressed", subscription("HardBounce"), [event(EventKind.FAILED)]),
+        Report(
+            "suppressed",
+            subscription("HardBounce"),
+            [event(EventKind.FAILED, is_permanent=True)],
+        ),
         Report("stopped", subscription("SpamComplaint"), [event(EventKind.COMPLAINED)]),
         Report("subscribed again", subscription(None, is_stopped=False)),
         Report("a record of tomorrow", record("Thought", "ReceivedAt")),
