@@ -103,19 +103,36 @@ class Adapter(ABC):
         """
         raise CallbackRefused("This provider reports nothing by callback.")
 
+    def receipts_of(self, provider_message_ids: Sequence[str]) -> Sequence[ProviderEvent]:
+        """What became of these messages, where the provider must be asked: see `polls_receipts`.
+
+        At most `receipt_batch_size` ids at a time. A message whose fate is still open has no event:
+        ask again later. Each event names its `provider_message_id`. Raises a `DeliveryError`.
+        """
+        return ()
+
     @abstractmethod
     def close(self) -> None:
         """Let go of idle network connections. A send that is under way still ends well."""
 
 
 class Provider(ABC):
-    """A kind of connection: what it is called, what it needs and what it can do."""
+    """A kind of connection: what it is called, what it needs and what it can do.
+
+    With `polls_receipts` it never calls us: its adapter's `receipts_of` asks what became of
+    messages, from `receipt_delay_seconds` after the send on, until `receipt_lifetime_seconds` after
+    it, when the provider has forgotten them.
+    """
 
     name: ClassVar[str]
     label: ClassVar[str]
     channel: ClassVar[Channel]
     fields: ClassVar[tuple[Field, ...]]
     capabilities: ClassVar[frozenset[Capability]]
+    polls_receipts: ClassVar[bool] = False
+    receipt_batch_size: ClassVar[int] = 100
+    receipt_delay_seconds: ClassVar[int] = 900
+    receipt_lifetime_seconds: ClassVar[int] = 86_400
 
     def validate(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """The credentials with every field present, defaults filled in and spaces trimmed.
