@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from senderkit import providers
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
 from senderkit.http_client import HttpClient
 from senderkit.providers.base import Adapter, Provider
-from senderkit.services import access, connections
+from senderkit.services import access
 from senderkit.web.extensions import database
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
 from tests.make import Api, FakeClock, House
 
@@ -85,22 +83,6 @@ class _FakeAdapter(Adapter):
 
     def close(self) -> None:
         return
-
-
-RegisterProvider = Callable[[FakeProvider], FakeProvider]
-
-
-@pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch) -> RegisterProvider:
-    """Adds a provider to the registry for the time of a test."""
-
-    def add(provider: FakeProvider) -> FakeProvider:
-        extended = MappingProxyType({**providers.PROVIDERS, provider.name: provider})
-        monkeypatch.setattr(providers, "PROVIDERS", extended)
-        monkeypatch.setattr(connections, "PROVIDERS", extended)
-        return provider
-
-    return add
 
 
 @pytest.fixture
