@@ -21,7 +21,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     MessageStatus.CANCELED: "It was canceled before it went out.",
     MessageStatus.OPTED_OUT: "It was not sent, because the recipient has opted out.",
     MessageStatus.SUPPRESSED: (
-        "The provider would not send to this recipient, as after an earlier bounce or complaint."
+        "It was not sent: the provider would not send to this recipient, or an earlier message to "
+        "this address bounced for good."
     ),
     MessageStatus.BLOCKED: "It was not sent, because a rule of this workspace stops it.",
     TimelineEvent.HELD: "It waits until what is wrong is put right; nothing is lost.",
