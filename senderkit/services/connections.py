@@ -52,6 +52,16 @@ class Route:
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A connection whose provider reports what became of messages."""
+
+    workspace_id: int
+    channel: Channel
+    connection_id: str
+    provider: str
+
+
 class Connections:
     """Finds routes and keeps their adapters. Safe to share between threads."""
 
@@ -109,6 +119,20 @@ class Connections:
             return tuple(listed)
         others = (route for route in listed if route.connection_id != own.connection_id)
         return (own, *others)
+
+    def find_source(
+        self, connection: DatabaseConnection, provider: str, connection_id: str
+    ) -> tuple[Source, Route] | None:
+        """The connection that reports at `/hooks/<provider>/<connection>`; None when there is none.
+
+        One whose credentials are broken may still report.
+        """
+        values = {"of_id": connection_id, "of_provider": provider}
+        row = connection.execute(_SOURCE, values).one_or_none()
+        if row is None or provider not in PROVIDERS:
+            return None
+        workspace_id, channel, *route = row
+        return Source(workspace_id, Channel(channel), connection_id, provider), Route(*route)
 
     def adapter(self, route: Route) -> Adapter:
         """The adapter of a route. Raises `AccountBroken` when its credentials cannot be used."""
@@ -233,6 +257,11 @@ _DEFAULT_ROUTE: Final = _LISTED_ROUTES.limit(1)
 _TEMPLATE_ROUTE: Final = _ROUTE.join(Template, Template.connection_id == Connection.id).where(
     Template.workspace_id == bindparam("of_workspace"), Template.slug == bindparam("of_slug")
 )
+
+
+_SOURCE: Final = (
+    _ROUTE.with_only_columns(Connection.workspace_id, Connection.channel, *_ROUTE.selected_columns)
+).where(Connection.uuid == bindparam("of_id"), Connection.provider == bindparam("of_provider"))
 
 
 def _find_template_route(
