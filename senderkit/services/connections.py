@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection as DatabaseConnection
-from sqlalchemy import Engine, bindparam, select, update
+from sqlalchemy import Engine, Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from senderkit.crypto import Vault
@@ -129,10 +129,16 @@ class Connections:
         """
         values = {"of_id": connection_id, "of_provider": provider}
         row = connection.execute(_SOURCE, values).one_or_none()
-        if row is None or provider not in PROVIDERS:
-            return None
-        workspace_id, channel, *route = row
-        return Source(workspace_id, Channel(channel), connection_id, provider), Route(*route)
+        return None if row is None or provider not in PROVIDERS else _source_of(row)
+
+    def find_sources(
+        self, connection: DatabaseConnection, providers: Sequence[str]
+    ) -> list[tuple[Source, Route]]:
+        """Every connection of these providers, for those that must be asked what they report."""
+        if not providers:
+            return []
+        rows = connection.execute(_SOURCES.where(Connection.provider.in_(providers)))
+        return [_source_of(row) for row in rows]
 
     def adapter(self, route: Route) -> Adapter:
         """The adapter of a route. Raises `AccountBroken` when its credentials cannot be used."""
@@ -259,9 +265,18 @@ _TEMPLATE_ROUTE: Final = _ROUTE.join(Template, Template.connection_id == Connect
 )
 
 
-_SOURCE: Final = (
-    _ROUTE.with_only_columns(Connection.workspace_id, Connection.channel, *_ROUTE.selected_columns)
-).where(Connection.uuid == bindparam("of_id"), Connection.provider == bindparam("of_provider"))
+_SOURCES: Final = _ROUTE.with_only_columns(
+    Connection.workspace_id, Connection.channel, *_ROUTE.selected_columns
+)
+_SOURCE: Final = _SOURCES.where(
+    Connection.uuid == bindparam("of_id"), Connection.provider == bindparam("of_provider")
+)
+
+
+def _source_of(row: Row[*tuple[Any, ...]]) -> tuple[Source, Route]:
+    workspace_id, channel, *columns = row
+    route = Route(*columns)
+    return Source(workspace_id, Channel(channel), route.connection_id, route.provider), route
 
 
 def _find_template_route(
