@@ -121,11 +121,11 @@ class ReceiptPoller:
                 # As words, not as parameters: the index is for these very values.
                 Message.status == literal_column("'sent'"),
                 Message.channel == literal_column(f"'{source.channel.value}'"),
-                Message.provider_message_id.is_not(None),
             )
             .order_by(Message.id)
         )
         with self._reader.connect() as connection:
             for id_, their_id, created_at, latency_ms in connection.execute(statement):
                 sent_at = created_at + timedelta(milliseconds=latency_ms or 0)
-                yield _Awaiting(id_, their_id, sent_at)
+                if their_id is not None:
+                    yield _Awaiting(id_, their_id, sent_at)

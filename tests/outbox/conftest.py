@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -91,7 +92,12 @@ def sms(register: RegisterProvider) -> FakeProvider:
 
 
 def connect(
-    house: House, provider: str, *, name: str = "An account", is_default: bool = True
+    house: House,
+    provider: str,
+    credentials: Mapping[str, str] = MappingProxyType({}),
+    *,
+    name: str = "An account",
+    is_default: bool = True,
 ) -> str:
     """Store a connection in the house; return its id."""
 
@@ -104,7 +110,7 @@ def connect(
             workspace_id=workspace.id,
             provider=provider,
             name=name,
-            credentials={},
+            credentials=credentials,
             is_default=is_default,
             now=house.clock(),
         ).uuid

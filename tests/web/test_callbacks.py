@@ -20,8 +20,6 @@ from senderkit.errors import AccountBroken, CallbackRefused, Unavailable
 from senderkit.http_client import HttpClient
 from senderkit.models import Connection
 from senderkit.providers.base import Adapter, Callback
-from senderkit.services import access
-from senderkit.web.extensions import database
 from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes_http import Answer, Recorded
 from tests.make import Api, FakeClock, House
@@ -51,22 +49,7 @@ def house(make_app: MakeApp, clock: FakeClock) -> House:
 
 @pytest.fixture
 def connection_id(house: House, bench: PostmarkBench) -> str:
-    def work() -> str:
-        session = database.session()
-        workspace = access.find_workspace(session)
-        assert workspace is not None
-        return house.runtime.connections.add(
-            session,
-            workspace_id=workspace.id,
-            provider="postmark",
-            name="Transactional",
-            credentials=bench.credentials,
-            is_default=True,
-            now=house.clock(),
-        ).uuid
-
-    found: str = house.in_app(work)
-    return found
+    return connect(house, "postmark", bench.credentials, name="Transactional")
 
 
 @pytest.fixture
