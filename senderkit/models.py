@@ -178,22 +178,16 @@ class ApiKey(Base):
 class Connection(Base):
     """An account at a provider. `sealed_fields` is the encrypted JSON of its declared fields.
 
-    `broken_reason` is set when the provider refused our credentials: nothing is sent through the
-    connection until a person repairs it.
+    `position` is its place in the failover list of its channel, 1 for the default; a connection
+    without one is used only by the templates that name it. `broken_reason` is set when the provider
+    refused our credentials: nothing is sent through the connection until a person repairs it.
+    `updated_at` is the version of the credentials, and changes with them only.
     """
 
     __tablename__ = "connections"
     __table_args__ = (
         CheckConstraint(_one_of("channel", Channel), name="channel"),
-        # At most one default for each channel of a workspace.
-        Index(
-            "uq_connections_default",
-            "workspace_id",
-            "channel",
-            unique=True,
-            sqlite_where=text("is_default"),
-            postgresql_where=text("is_default"),
-        ),
+        Index("uq_connections_position", "workspace_id", "channel", "position", unique=True),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -203,7 +197,7 @@ class Connection(Base):
     provider: Mapped[str] = mapped_column(String(40))
     name: Mapped[str] = mapped_column(String(100))
     sealed_fields: Mapped[bytes] = mapped_column(LargeBinary)
-    is_default: Mapped[bool]
+    position: Mapped[int | None]
     broken_reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -278,9 +272,10 @@ class Message(Base):
     """A message: the log's row and the outbox's job at once.
 
     The job half is `status`, `due_at` (when there is something to do next; None when there is
-    nothing or when it is held), `lane`, `lease_until`, `lease_token` and `attempts`. The lane is
-    the connection that a live message was to go through when it was last looked at, empty for a
-    test message: each lane is claimed from by itself, so that none waits behind another.
+    nothing or when it is held), `lane`, `lease_until`, `lease_token`, `attempts` and `round`. The
+    lane is the connection that a live message was to go through when it was last looked at, empty
+    for a test message: each lane is claimed from by itself, so that none waits behind another. In
+    one round every connection that may deliver the message is tried at most once.
     """
 
     __tablename__ = "messages"
@@ -323,6 +318,14 @@ class Message(Base):
             sqlite_where=text("held_reason IS NOT NULL"),
             postgresql_where=text("held_reason IS NOT NULL"),
         ),
+        # For the receipts that a provider of push messages must be asked for.
+        Index(
+            "ix_messages_awaiting",
+            "connection_id",
+            "id",
+            sqlite_where=text("status = 'sent' AND channel = 'push'"),
+            postgresql_where=text("status = 'sent' AND channel = 'push'"),
+        ),
         Index(
             "ix_messages_provider",
             "provider_message_id",
@@ -363,6 +366,7 @@ class Message(Base):
     lease_until: Mapped[datetime | None]
     lease_token: Mapped[str | None] = mapped_column(String(32))
     attempts: Mapped[int] = mapped_column(default=0)
+    round: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class MessageContent(Base):
@@ -458,6 +462,7 @@ class Attempt(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
     number: Mapped[int]
+    round: Mapped[int] = mapped_column(server_default=text("0"))
     connection_id: Mapped[str | None] = mapped_column(String(36))
     provider: Mapped[str] = mapped_column(String(40))
     started_at: Mapped[datetime]

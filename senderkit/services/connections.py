@@ -1,15 +1,15 @@
 """Connections: which provider account a live message goes through, and its adapter.
 
-A message goes through the template's own connection if it has one, else the channel's default, else
-(email) the connection of the environment. Adapters are kept, so that sockets are reused; one is
-made anew when its row has changed.
+A message goes through the template's own connection if it has one, else through those of the
+channel's list, one after the other, else (email) through the connection of the environment.
+Adapters are kept, so that sockets are reused; one is made anew when its row has changed.
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -31,6 +31,9 @@ from senderkit.settings import Settings
 ENVIRONMENT_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "senderkit:environment"))
 """The id of the connection that the environment declares; the same on every server."""
 
+ENVIRONMENT_NAME: Final = "Environment"
+"""What the connection of the environment is called where others have a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -41,11 +44,22 @@ class Route:
     """
 
     connection_id: str
+    name: str
     provider: str
     version: datetime | None
     broken_reason: str | None = None
     sealed_fields: bytes = field(default=b"", repr=False)
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A connection whose provider reports what became of messages."""
+
+    workspace_id: int
+    channel: Channel
+    connection_id: str
+    provider: str
 
 
 class Connections:
@@ -78,15 +92,53 @@ class Connections:
         channel: Channel,
         template_slug: str | None = None,
     ) -> Route | None:
-        """The route of a message sent now, or None when nothing can deliver that channel."""
+        """The first route of a message sent now, or None when nothing can deliver that channel."""
         own = _find_template_route(connection, workspace_id, template_slug)
         if own is not None:
             return own
         values = {"of_workspace": workspace_id, "of_channel": channel.value}
         row = connection.execute(_DEFAULT_ROUTE, values).one_or_none()
         if row is not None:
-            return _route_of(row)
+            return Route(*row)
         return self._environment if channel is Channel.EMAIL else None
+
+    def find_routes(
+        self,
+        connection: DatabaseConnection,
+        workspace_id: int,
+        channel: Channel,
+        template_slug: str | None = None,
+    ) -> tuple[Route, ...]:
+        """Every route that a message may take now, in the order in which they are tried."""
+        own = _find_template_route(connection, workspace_id, template_slug)
+        values = {"of_workspace": workspace_id, "of_channel": channel.value}
+        listed = [Route(*row) for row in connection.execute(_LISTED_ROUTES, values)]
+        if not listed and channel is Channel.EMAIL and self._environment is not None:
+            listed = [self._environment]
+        if own is None:
+            return tuple(listed)
+        others = (route for route in listed if route.connection_id != own.connection_id)
+        return (own, *others)
+
+    def find_source(
+        self, connection: DatabaseConnection, provider: str, connection_id: str
+    ) -> tuple[Source, Route] | None:
+        """The connection that reports at `/hooks/<provider>/<connection>`; None when there is none.
+
+        One whose credentials are broken may still report.
+        """
+        values = {"of_id": connection_id, "of_provider": provider}
+        row = connection.execute(_SOURCE, values).one_or_none()
+        return None if row is None or provider not in PROVIDERS else _source_of(row)
+
+    def find_sources(
+        self, connection: DatabaseConnection, providers: Sequence[str]
+    ) -> list[tuple[Source, Route]]:
+        """Every connection of these providers, for those that must be asked what they report."""
+        if not providers:
+            return []
+        rows = connection.execute(_SOURCES.where(Connection.provider.in_(providers)))
+        return [_source_of(row) for row in rows]
 
     def adapter(self, route: Route) -> Adapter:
         """The adapter of a route. Raises `AccountBroken` when its credentials cannot be used."""
@@ -132,36 +184,60 @@ class Connections:
     ) -> Connection:
         """Store a connection with its credentials sealed.
 
-        Raises `NotFound` for an unknown provider and `InvalidRequest` for bad credentials. The
-        first connection of a channel becomes its default.
+        A default comes first in the list of its channel, as the first connection of a channel
+        always does; another is outside the list. Raises `NotFound` for an unknown provider and
+        `InvalidRequest` for bad credentials.
         """
         kind = get_provider(provider)
         fields = kind.validate(credentials)
-        channel = kind.channel.value
-        known = select(Connection.id).where(
-            Connection.workspace_id == workspace_id, Connection.channel == channel
-        )
-        is_first = session.scalars(known.limit(1)).one_or_none() is None
-        if is_default:
-            session.execute(
-                update(Connection)
-                .where(Connection.workspace_id == workspace_id, Connection.channel == channel)
-                .values(is_default=False)
-            )
+        listed = find_listed(session, workspace_id, kind.channel)
+        is_listed = is_default or not _has_any(session, workspace_id, kind.channel)
         added = Connection(
             uuid=new_uuid(),
             workspace_id=workspace_id,
-            channel=channel,
+            channel=kind.channel.value,
             provider=provider,
             name=name,
             sealed_fields=self._vault.seal(fields),
-            is_default=is_default or is_first,
             created_at=now,
             updated_at=now,
         )
         session.add(added)
+        if is_listed:
+            session.flush()
+            put_in_order(session, workspace_id, kind.channel, [added.uuid, *listed])
         session.commit()
         return added
+
+
+def find_listed(session: Session, workspace_id: int, channel: Channel) -> list[str]:
+    """The ids of the connections in a channel's list, the default first."""
+    statement = select(Connection.uuid).where(
+        Connection.workspace_id == workspace_id,
+        Connection.channel == channel.value,
+        Connection.position.is_not(None),
+    )
+    return list(session.scalars(statement.order_by(Connection.position)))
+
+
+def put_in_order(
+    session: Session, workspace_id: int, channel: Channel, connection_ids: Sequence[str]
+) -> None:
+    """Make these the list of a channel, in this order; others are out of it. Does not commit."""
+    of_channel = update(Connection).where(
+        Connection.workspace_id == workspace_id, Connection.channel == channel.value
+    )
+    # All places are free for a moment, so that no two connections ever have the same.
+    session.execute(of_channel.values(position=None))
+    for place, connection_id in enumerate(connection_ids, 1):
+        session.execute(of_channel.where(Connection.uuid == connection_id).values(position=place))
+
+
+def _has_any(session: Session, workspace_id: int, channel: Channel) -> bool:
+    known = select(Connection.id).where(
+        Connection.workspace_id == workspace_id, Connection.channel == channel.value
+    )
+    return session.scalars(known.limit(1)).one_or_none() is not None
 
 
 def _provider(name: str) -> Provider:
@@ -172,23 +248,35 @@ def _provider(name: str) -> Provider:
 
 _ROUTE: Final = select(
     Connection.uuid,
+    Connection.name,
     Connection.provider,
     Connection.updated_at,
     Connection.broken_reason,
     Connection.sealed_fields,
 )
-_DEFAULT_ROUTE: Final = _ROUTE.where(
+_LISTED_ROUTES: Final = _ROUTE.where(
     Connection.workspace_id == bindparam("of_workspace"),
     Connection.channel == bindparam("of_channel"),
-    Connection.is_default.is_(True),
-)
+    Connection.position.is_not(None),
+).order_by(Connection.position)
+_DEFAULT_ROUTE: Final = _LISTED_ROUTES.limit(1)
 _TEMPLATE_ROUTE: Final = _ROUTE.join(Template, Template.connection_id == Connection.id).where(
     Template.workspace_id == bindparam("of_workspace"), Template.slug == bindparam("of_slug")
 )
 
 
-def _route_of(row: Row[*tuple[Any, ...]]) -> Route:
-    return Route(row[0], row[1], row[2], row[3], row[4])
+_SOURCES: Final = _ROUTE.with_only_columns(
+    Connection.workspace_id, Connection.channel, *_ROUTE.selected_columns
+)
+_SOURCE: Final = _SOURCES.where(
+    Connection.uuid == bindparam("of_id"), Connection.provider == bindparam("of_provider")
+)
+
+
+def _source_of(row: Row[*tuple[Any, ...]]) -> tuple[Source, Route]:
+    workspace_id, channel, *columns = row
+    route = Route(*columns)
+    return Source(workspace_id, Channel(channel), route.connection_id, route.provider), route
 
 
 def _find_template_route(
@@ -198,14 +286,14 @@ def _find_template_route(
         return None
     values = {"of_workspace": workspace_id, "of_slug": template_slug}
     row = connection.execute(_TEMPLATE_ROUTE, values).one_or_none()
-    return None if row is None else _route_of(row)
+    return None if row is None else Route(*row)
 
 
 def _environment_route(smtp_url: str | None, mail_from: str | None) -> Route | None:
     if smtp_url is None or mail_from is None:
         return None
     fields = connection_fields_from_url(smtp_url, mail_from)
-    return Route(ENVIRONMENT_ID, PROVIDERS["smtp"].name, None, fields=fields)
+    return Route(ENVIRONMENT_ID, ENVIRONMENT_NAME, PROVIDERS["smtp"].name, None, fields=fields)
 
 
 def problems_of(settings: Settings) -> tuple[str, ...]:

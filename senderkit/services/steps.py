@@ -46,6 +46,11 @@ class Change:
     attempt: AttemptEnd | None = None
     begins: Beginning | None = None
 
+    @property
+    def is_passed_on(self) -> bool:
+        """Whether another connection is to take the message at once."""
+        return self.entries[-1].event is TimelineEvent.FAILOVER
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
@@ -61,43 +66,31 @@ class AttemptEnd:
 class Beginning:
     """A provider call about to be made: committed before it, so that a crash leaves a trace.
 
-    `earlier_tries` of the message's attempts count for the table of retries.
+    `connection` is the name of the connection, as people know it.
     """
 
     claim: Claim
     connection_id: str
+    connection: str
     provider: str
     rendered: JsonObject
-    earlier_tries: int = 0
 
     @property
     def number(self) -> int:
         return self.claim.attempts + 1
 
-    @property
-    def tries(self) -> int:
-        return self.earlier_tries + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """A message's earlier attempts. `tries` failed for a time, or their outcome is in doubt.
-
-    `cut_off` is the number of the one that a crash left without an outcome.
-    """
-
-    tries: int = 0
-    cut_off: int | None = None
-
 
 def cut_off(claim: Claim, number: int, now: datetime) -> Change:
-    """A crash left the attempt `number` without an outcome: mark it as in doubt."""
+    """A crash left the attempt `number` without an outcome: mark it as in doubt.
+
+    Its round ended with it: `claim` is in the next one.
+    """
     reason = "The process stopped during the attempt: the provider may have taken the message."
     return Change(
         claim.id,
         (Entry(TimelineEvent.IN_DOUBT, now, {"attempt": number, "reason": reason}),),
         lease_token=claim.lease_token,
-        values={"error": reason},
+        values={"error": reason, "round": claim.round},
         attempt=AttemptEnd(number, AttemptOutcome.UNKNOWN, now, reason),
     )
 
@@ -105,7 +98,11 @@ def cut_off(claim: Claim, number: int, now: datetime) -> Change:
 def begun(begin: Beginning, now: datetime, *, lease_until: datetime) -> Change:
     """The message is rendered and its attempt begins: committed just before the call."""
     entries = [*_late_queued(begin.claim, now), *_late_rendered(begin.claim, now)]
-    detail = {"provider": begin.provider, "attempt": begin.number}
+    detail = {
+        "provider": begin.provider,
+        "connection": begin.connection,
+        "attempt": begin.number,
+    }
     entries.append(Entry(TimelineEvent.DISPATCHED, now, detail))
     return Change(
         begin.claim.id,
@@ -133,9 +130,8 @@ def accepted(begin: Beginning, receipt: Receipt, now: datetime) -> Change:
         MessageStatus.SENT,
         begin.claim.lease_token,
         {
-            **_DONE,
+            **settled_values(begin.claim.created_at, now),
             "provider_message_id": their_id,
-            "latency_ms": latency_ms(begin.claim, now),
             "error": None,
         },
         attempt=AttemptEnd(begin.number, AttemptOutcome.ACCEPTED, now, words),
@@ -153,9 +149,14 @@ def shown(text: str | None) -> str | None:
     return one_line(text.encode("utf-8", "replace").decode())[:_MAX_TEXT]
 
 
-def latency_ms(claim: Claim, now: datetime) -> int:
+def latency_ms(accepted_at: datetime, now: datetime) -> int:
     """Milliseconds from acceptance to the hand-over."""
-    return max(0, (now - claim.created_at) // timedelta(milliseconds=1))
+    return max(0, (now - accepted_at) // timedelta(milliseconds=1))
+
+
+def settled_values(accepted_at: datetime, now: datetime) -> dict[str, Any]:
+    """The columns of a message that a provider has taken just now: nobody's work any more."""
+    return {**_DONE, "latency_ms": latency_ms(accepted_at, now)}
 
 
 _END_EVENTS: Final = {
@@ -211,17 +212,53 @@ def unstorable(change: Change, now: datetime) -> Change:
     )
 
 
-def retried(begin: Beginning, end: AttemptEnd, delay_seconds: float) -> Change:
-    """Try again after `delay_seconds`. An attempt of unknown outcome is marked as in doubt."""
-    now, reason = end.finished_at, end.detail
-    detail = {"reason": reason, "attempt": end.number, "inSeconds": round(delay_seconds)}
+def failed_over(
+    begin: Beginning, end: AttemptEnd, *, to_id: str, to_name: str, to_provider: str
+) -> Change:
+    """Another connection takes its turn at once, in the same round.
+
+    The message keeps its due moment, so that it goes before what came later.
+    """
+    detail = {
+        "from": begin.connection,
+        "to": to_name,
+        "provider": to_provider,
+        "reason": end.detail,
+        "attempt": end.number,
+    }
     return Change(
         begin.claim.id,
-        (*_doubt(end), Entry(TimelineEvent.RETRY, now, detail)),
+        (Entry(TimelineEvent.FAILOVER, end.finished_at, detail),),
         None,
         begin.claim.lease_token,
-        {**_FREED, "due_at": now + timedelta(seconds=delay_seconds), "error": reason},
+        {**_FREED, "lane": to_id, "error": end.detail},
         attempt=end,
+    )
+
+
+def retried(
+    claim: Claim,
+    reason: str,
+    now: datetime,
+    delay_seconds: float,
+    *,
+    lane: str | None = None,
+    attempt: AttemptEnd | None = None,
+) -> Change:
+    """The round is over: the next one begins after `delay_seconds`, in `lane` if one is named.
+
+    An attempt of unknown outcome is marked as in doubt.
+    """
+    number = {} if attempt is None else {"attempt": attempt.number}
+    detail = {"reason": reason, **number, "inSeconds": round(delay_seconds)}
+    values = {"due_at": now + timedelta(seconds=delay_seconds), "round": claim.round + 1}
+    return Change(
+        claim.id,
+        (*_doubt(attempt), Entry(TimelineEvent.RETRY, now, detail)),
+        None,
+        claim.lease_token,
+        {**_FREED, **values, "error": reason} | ({} if lane is None else {"lane": lane}),
+        attempt=attempt,
     )
 
 
@@ -242,15 +279,16 @@ def held(
 ) -> Change:
     """Keep the message until its connection is repaired: no status change, nothing due.
 
-    `connection_id` None: there is no connection for it.
+    `connection_id` None: there is no connection for it. A new round begins when it is released.
     """
     text = shown(reason)
+    values = {"held_reason": text, "connection_id": connection_id, "round": claim.round + 1}
     return Change(
         claim.id,
         (Entry(TimelineEvent.HELD, now, {"reason": text}),),
         None,
         claim.lease_token,
-        {**_DONE, "held_reason": text, "connection_id": connection_id},
+        {**_DONE, **values},
         attempt=attempt,
     )
 
@@ -273,7 +311,7 @@ def simulated_delivery(claim: Claim, rendered: JsonObject, now: datetime) -> Cha
         Entry(TimelineEvent.SENT, now, detail),
         Entry(TimelineEvent.DELIVERED, now, detail),
     )
-    values = {**_DONE, "latency_ms": latency_ms(claim, now), "error": None}
+    values = {**settled_values(claim.created_at, now), "error": None}
     return Change(claim.id, entries, MessageStatus.DELIVERED, claim.lease_token, values, rendered)
 
 

@@ -15,10 +15,12 @@ from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
 from senderkit.http_client import HttpClient
 from senderkit.services.api_keys import UsageRecorder
+from senderkit.services.breakers import Breakers
 from senderkit.services.connections import Connections
 from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
+from senderkit.services.receipts import ReceiptPoller
 from senderkit.services.sending import Sending
 from senderkit.services.templates import CompiledVersions
 from senderkit.settings import Settings
@@ -47,6 +49,7 @@ class Runtime:
     sending: Sending
     usage: UsageRecorder
     dispatcher: Dispatcher
+    receipts: ReceiptPoller
     unsubscribe_signer: Signer
     key_form_signer: Signer
     key_limits: KeyLimits
@@ -57,9 +60,11 @@ class Runtime:
         """Deliver in the background, unless another process does."""
         if self.settings.dispatcher:
             self.dispatcher.start()
+            self.receipts.start()
 
     def close(self) -> None:
         """Commit what waits, finish what is under way, release the database."""
+        self.receipts.close()
         self.writer.close()
         self.dispatcher.close()
         self.usage.close()
@@ -75,10 +80,18 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     connections = Connections(vault, clock, settings.smtp_url, settings.mail_from, http)
     compiled = CompiledVersions(reader)
     signer = Signer(settings.secret_key, _UNSUBSCRIBE_SALT)
-    preparing = Preparing(
-        reader, compiled, connections, signer, settings.public_url + UNSUBSCRIBE_PATH, clock
+    breakers = Breakers(clock)
+    unsubscribe_url = settings.public_url + UNSUBSCRIBE_PATH
+    preparing = Preparing(reader, compiled, connections, breakers, signer, unsubscribe_url, clock)
+    dispatcher = Dispatcher(
+        engine,
+        preparing,
+        connections,
+        breakers,
+        clock,
+        workers=settings.workers,
+        repeats_in_doubt=settings.repeat_in_doubt,
     )
-    dispatcher = Dispatcher(engine, preparing, connections, clock, workers=settings.workers)
     writer = AcceptanceWriter(engine, clock, dispatcher.wake)
     return Runtime(
         settings=settings,
@@ -92,6 +105,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         sending=Sending(reader, writer, connections, clock),
         usage=UsageRecorder(engine, clock),
         dispatcher=dispatcher,
+        receipts=ReceiptPoller(engine, connections, clock),
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),

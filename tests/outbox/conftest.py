@@ -12,13 +12,12 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from senderkit import providers
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
 from senderkit.http_client import HttpClient
 from senderkit.providers.base import Adapter, Provider
-from senderkit.services import access, connections
+from senderkit.services import access
 from senderkit.web.extensions import database
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
 from tests.make import Api, FakeClock, House
 from tests.outbox.installation import Installation
@@ -89,29 +88,18 @@ class _FakeAdapter(Adapter):
         return
 
 
-RegisterProvider = Callable[[FakeProvider], FakeProvider]
-
-
-@pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch) -> RegisterProvider:
-    """Adds a provider to the registry for the time of a test."""
-
-    def add(provider: FakeProvider) -> FakeProvider:
-        extended = MappingProxyType({**providers.PROVIDERS, provider.name: provider})
-        monkeypatch.setattr(providers, "PROVIDERS", extended)
-        monkeypatch.setattr(connections, "PROVIDERS", extended)
-        return provider
-
-    return add
-
-
 @pytest.fixture
 def sms(register: RegisterProvider) -> FakeProvider:
     return register(FakeProvider())
 
 
 def connect(
-    house: House, provider: str, *, name: str = "An account", is_default: bool = True
+    house: House,
+    provider: str,
+    credentials: Mapping[str, str] = MappingProxyType({}),
+    *,
+    name: str = "An account",
+    is_default: bool = True,
 ) -> str:
     """Store a connection in the house; return its id."""
 
@@ -124,7 +112,7 @@ def connect(
             workspace_id=workspace.id,
             provider=provider,
             name=name,
-            credentials={},
+            credentials=credentials,
             is_default=is_default,
             now=house.clock(),
         ).uuid
