@@ -217,7 +217,7 @@ def test_a_server_that_is_gone_refuses_until_it_is_back(house: House, api: Api) 
 def test_a_lock_that_somebody_keeps_is_an_error_before_a_request_gives_up(house: House) -> None:
     [(limit,)] = house.rows("SELECT setting FROM pg_settings WHERE name = 'lock_timeout'")
 
-    assert 0 < int(limit) < acceptance._WAIT_SECONDS * 1000
+    assert 0 < int(limit) < acceptance.WAIT_SECONDS * 1000
 
 
 # -- both -------------------------------------------------------------------------------------
