@@ -126,7 +126,7 @@ def test_without_an_answer_it_asks_less_and_less_often_for_a_day(
 
     assert 10 < len(polled.asked) < 30
     before = len(polled.asked)
-    house.clock.advance(hours=1)
+    house.clock.advance(hours=12)
     poll(house)
     assert len(polled.asked) == before
 
