@@ -15,6 +15,7 @@ from senderkit.cli.application import (
     read_settings,
     told,
 )
+from senderkit.cli.encryption import rotate_encryption_key
 from senderkit.commands import (
     SetUp,
     check_password,
@@ -272,3 +273,6 @@ def upgrade_database() -> None:
     app = open_application(read_settings())
     runtime_of(app).close()
     click.echo("The database is up to date.", err=True)
+
+
+admin.add_command(rotate_encryption_key)

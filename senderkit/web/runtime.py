@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from flask import Flask, current_app
@@ -21,7 +22,7 @@ from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.sending import Sending
 from senderkit.services.templates import CompiledVersions
-from senderkit.settings import Settings
+from senderkit.settings import Settings, kept_encryption_keys
 
 _EXTENSION: Final = "senderkit"
 _UNSUBSCRIBE_SALT: Final = "unsubscribe"
@@ -40,6 +41,7 @@ class Runtime:
     clock: Clock
     engine: Engine
     reader: Engine
+    vault: Vault
     http: HttpClient
     connections: Connections
     compiled: CompiledVersions
@@ -70,7 +72,7 @@ class Runtime:
 def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     """Wire the parts on an engine; no thread runs yet."""
     reader = single_reads(engine)
-    vault = Vault(settings.encryption_keys)
+    vault = Vault(settings.encryption_keys, partial(kept_encryption_keys, settings))
     http = HttpClient(allow_private_addresses=settings.allow_private_addresses)
     connections = Connections(vault, clock, settings.smtp_url, settings.mail_from, http)
     compiled = CompiledVersions(reader)
@@ -85,6 +87,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         clock=clock,
         engine=engine,
         reader=reader,
+        vault=vault,
         http=http,
         connections=connections,
         compiled=compiled,
