@@ -17,6 +17,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``queries``        `ListMessages`
 ``browsing``       `BrowseMessages`, the dashboard's list
 ``keys``           `CreateKey`
+``connections``    `DescribeConnection`, the place in a channel's list
 ``people``         `SetUp`, `AddMember`, `ChangePassword`, the password rule
 =================  ===========================================================================
 """
@@ -29,6 +30,11 @@ from typing import Final
 from pydantic import BaseModel
 
 from senderkit.commands.browsing import HELD, BrowseMessages, parse_browse_messages
+from senderkit.commands.connections import (
+    DescribeConnection,
+    Place,
+    parse_describe_connection,
+)
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
 from senderkit.commands.limits import MAX_DATABASE_INTEGER
@@ -107,10 +113,12 @@ __all__ = [
     "ChangeTemplate",
     "CreateKey",
     "CreateTemplate",
+    "DescribeConnection",
     "DescribeTemplate",
     "ListMessages",
     "MetadataRow",
     "MetadataTerm",
+    "Place",
     "QueryParameter",
     "RawSend",
     "Recipient",
@@ -131,6 +139,7 @@ __all__ = [
     "parse_change_template",
     "parse_create_key",
     "parse_create_template",
+    "parse_describe_connection",
     "parse_describe_template",
     "parse_idempotency_key",
     "parse_json",

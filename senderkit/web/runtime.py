@@ -16,6 +16,7 @@ from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
 from senderkit.http_client import HttpClient
 from senderkit.services.api_keys import UsageRecorder
+from senderkit.services.channels import Channels
 from senderkit.services.connections import Connections
 from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
@@ -44,6 +45,7 @@ class Runtime:
     vault: Vault
     http: HttpClient
     connections: Connections
+    channels: Channels
     compiled: CompiledVersions
     writer: AcceptanceWriter
     sending: Sending
@@ -90,6 +92,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         vault=vault,
         http=http,
         connections=connections,
+        channels=Channels(vault),
         compiled=compiled,
         writer=writer,
         sending=Sending(reader, writer, connections, clock),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from senderkit import providers
+from senderkit.commands import Place, parse_describe_connection
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
 from senderkit.http_client import HttpClient
 from senderkit.providers.base import Adapter, Provider
@@ -117,14 +118,10 @@ def connect(
         session = database.session()
         workspace = access.find_workspace(session)
         assert workspace is not None
-        return house.runtime.connections.add(
-            session,
-            workspace_id=workspace.id,
-            provider=provider,
-            name=name,
-            credentials={},
-            is_default=is_default,
-            now=house.clock(),
+        place = Place.FIRST if is_default else Place.AUTOMATIC
+        command = parse_describe_connection(name, place)
+        return house.runtime.channels.add(
+            session, workspace.id, provider, command, {}, now=house.clock()
         ).uuid
 
     connection_id: str = house.in_app(work)
