@@ -37,7 +37,7 @@ from senderkit.commands.connections import (
 )
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
-from senderkit.commands.limits import MAX_DATABASE_INTEGER
+from senderkit.commands.limits import MAX_CREDENTIAL, MAX_DATABASE_INTEGER
 from senderkit.commands.metadata_terms import (
     MetadataRow,
     MetadataTerm,
@@ -104,6 +104,7 @@ __all__ = [
     "HELD",
     "IDEMPOTENCY_KEY_SCHEMA",
     "LIST_MESSAGES_QUERY",
+    "MAX_CREDENTIAL",
     "MAX_DATABASE_INTEGER",
     "REQUEST_MODELS",
     "AddMember",

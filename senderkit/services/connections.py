@@ -71,8 +71,13 @@ class Connections:
         self._lock = threading.Lock()
 
     @property
+    def environment(self) -> Route | None:
+        """The connection that the environment declares, for email."""
+        return self._environment
+
+    @property
     def has_environment(self) -> bool:
-        """Whether the environment declares a connection, for email."""
+        """Whether the environment declares a connection."""
         return self._environment is not None
 
     def find_route(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import Connection, event
@@ -15,7 +15,7 @@ from senderkit import providers
 from senderkit.commands import Place, parse_describe_connection
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
 from senderkit.http_client import HttpClient
-from senderkit.providers.base import Adapter, Provider
+from senderkit.providers.base import Adapter, Field, Provider
 from senderkit.services import access, connections
 from senderkit.web.extensions import database
 from tests.conftest import MakeApp
@@ -53,7 +53,7 @@ class FakeProvider(Provider):
     name = "fake-sms"
     label = "Fake"
     channel = Channel.SMS
-    fields = ()
+    fields: ClassVar[tuple[Field, ...]] = ()
     capabilities = frozenset()
 
     def __init__(self) -> None:
