@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from senderkit.domain import Attachment, Clock, Receipt
-from senderkit.errors import DeliveryError, Unavailable
+from senderkit.errors import DeliveryError, NotMade
 from senderkit.lanes import ByteBudget, Lanes
 from senderkit.outbox import Claim
 from senderkit.services.connections import Connections
@@ -143,11 +143,11 @@ class Calls:
         try:
             return self._preparing.load_attachments(claim.id)
         except SQLAlchemyError as error:
-            raise Unavailable("The attachments could not be read from the database.") from error
+            raise NotMade("The attachments could not be read from the database.") from error
 
     def _check_lease(self, claim: Claim) -> None:
         """After a long sleep somebody else may be sending this message: let it be."""
         lease = self._leases.get(claim.id)
         is_ours = lease is not None and lease.token == claim.lease_token
         if lease is None or not is_ours or self._clock() >= lease.until:
-            raise Unavailable("The call was not made: this server had been stopped for too long.")
+            raise NotMade("The call was not made: this server had been stopped for too long.")

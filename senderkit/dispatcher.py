@@ -15,7 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -25,15 +25,25 @@ from sqlalchemy import Connection, Engine
 from senderkit import outbox
 from senderkit.calls import Calls, Result
 from senderkit.database import is_outage, read_only
-from senderkit.domain import Clock
+from senderkit.domain import Channel, Clock
 from senderkit.errors import AccountBroken
-from senderkit.outbox import Claim
+from senderkit.outbox import Claim, Place
 from senderkit.services import connections as connection_service
 from senderkit.services import delivery, steps
-from senderkit.services.connections import Connections
-from senderkit.services.preparing import Call, Elsewhere, Preparing
-from senderkit.services.steps import Change, Past
-from senderkit.services.verdicts import ended_by_crash, not_understood, verdict
+from senderkit.services.breakers import Breakers
+from senderkit.services.connections import Connections, Route
+from senderkit.services.preparing import Call, Preparing
+from senderkit.services.rounds import Past, RoundOver
+from senderkit.services.steps import Change
+from senderkit.services.verdicts import (
+    Policy,
+    find_end_by_crash,
+    is_answer,
+    is_fault,
+    not_understood,
+    round_over,
+    verdict,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +62,7 @@ _DRAIN_SECONDS: Final = 25.0
 def retry_delay(
     tries: int, hint_seconds: float | None, uniform: Callable[[float, float], float]
 ) -> float | None:
-    """Seconds until the next attempt after `tries` of them failed, or None to give up.
+    """Seconds until the next round after `tries` of them failed, or None to give up.
 
     The provider's hint wins over the table; without one, a jitter of 20 % spreads the retries.
     """
@@ -81,24 +91,29 @@ class Dispatcher:
         engine: Engine,
         preparing: Preparing,
         connections: Connections,
+        breakers: Breakers,
         clock: Clock,
         *,
         workers: int,
+        repeats_in_doubt: Set[Channel] = frozenset(Channel),
     ) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._preparing = preparing
+        self._breakers = breakers
         self._clock = clock
         self._room = 2 * workers
         self._calls = Calls(preparing, connections, clock, workers)
         self._finished: list[Result] = []
         self._prepared: list[_Step] = []
         self._unprepared: dict[int, str] = {}
+        self._is_passed_on = False
         self._renewed_at = clock()
         self._alive_at = clock()
         self._is_stopping = False
         self._thread: threading.Thread | None = None
         self._uniform = random.SystemRandom().uniform
+        self._policy = Policy(self._delay_after, repeats_in_doubt)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -135,11 +150,11 @@ class Dispatcher:
         while True:
             self._give_back()
             claims = self._store(self._find_rooms()[0])
-            if not claims and not self._calls:
+            if not claims and not self._calls and not self._is_passed_on:
                 return count
             count += self._prepare(claims)
             if self._calls and not self._prepared:
-                self._finished += self._calls.collect(_POLL_SECONDS)
+                self._collect(_POLL_SECONDS)
 
     def _run(self) -> None:
         turn = self._first_turn
@@ -165,8 +180,9 @@ class Dispatcher:
         self._renew_leases()
         rooms, wait_seconds = ({}, _POLL_SECONDS) if self._is_stopping else self._find_rooms()
         self._prepare(self._store(rooms))
-        has_to_wait = bool(self._calls) if self._is_stopping else not self._prepared
-        self._finished += self._calls.collect(wait_seconds if has_to_wait else 0.0)
+        has_more = bool(self._prepared) or self._is_passed_on
+        has_to_wait = bool(self._calls) if self._is_stopping else not has_more
+        self._collect(wait_seconds if has_to_wait else 0.0)
 
     # -- the database's half of a turn ----------------------------------------------------------
 
@@ -190,6 +206,7 @@ class Dispatcher:
         """
         changes = [self._change_of(result) for result in self._finished]
         changes += [step.change for step in self._prepared]
+        self._is_passed_on = any(change.is_passed_on for change in changes)
         if not changes and not rooms:
             return []
         self._mark_broken_connections()
@@ -215,7 +232,7 @@ class Dispatcher:
             )
         ]
         pasts = delivery.past_attempts(connection, [claim.id for claim in claims if claim.attempts])
-        return [(claim, pasts.get(claim.id, Past())) for claim in claims]
+        return [_in_its_round(claim, pasts.get(claim.id, Past())) for claim in claims]
 
     def _doubts(self, claims: Sequence[tuple[Claim, Past]]) -> list[Change]:
         """What a crash left without an outcome."""
@@ -294,40 +311,73 @@ class Dispatcher:
         It stops after a while, so that no turn is long: `_give_back` releases the rest.
         """
         self._unprepared.update({claim.id: claim.lease_token for claim, _ in claims})
-        spent = [claim for claim, past in claims if _is_spent(past)]
-        found = [_Step(claim, ended_by_crash(claim, self._clock())) for claim in spent]
-        lanes: dict[int, str] = {}
+        ends = [self._find_end(claim, past) for claim, past in claims]
+        found = [end for end in ends if end is not None]
+        others = [pair for pair, end in zip(claims, ends, strict=True) if end is None]
+        pasts = {claim.id: past for claim, past in others}
+        places: dict[int, Place] = {}
         until = time.monotonic() + _PREPARING_SECONDS
-        others = [(claim, past) for claim, past in claims if not _is_spent(past)]
         for claim, prepared in self._preparing.prepare(others):
-            if isinstance(prepared, Elsewhere):
-                lanes[claim.id] = prepared.lane
-            elif isinstance(prepared, Change):
-                found.append(_Step(claim, prepared))
+            if isinstance(prepared, Place):
+                places[claim.id] = prepared
             else:
-                found.append(_Step(claim, self._begun(prepared), prepared))
+                found.append(self._step(claim, pasts[claim.id], prepared))
             if time.monotonic() > until:
                 break
-        self._move(lanes)
-        for message_id in (*lanes, *(step.claim.id for step in found)):
+        self._move(places)
+        for message_id in (*places, *(step.claim.id for step in found)):
             del self._unprepared[message_id]
         self._prepared += found
         return len(found)
+
+    def _find_end(self, claim: Claim, past: Past) -> _Step | None:
+        end = find_end_by_crash(claim, past, self._clock(), self._policy)
+        return None if end is None else _Step(claim, end)
+
+    def _step(self, claim: Claim, past: Past, prepared: Call | Change | RoundOver) -> _Step:
+        if isinstance(prepared, Call):
+            return _Step(claim, self._begun(prepared), prepared)
+        if isinstance(prepared, RoundOver):
+            return _Step(claim, round_over(claim, past, self._clock(), self._policy))
+        return _Step(claim, prepared)
 
     def _begun(self, call: Call) -> Change:
         now = self._clock()
         until = now + timedelta(seconds=_LEASE_SECONDS)
         return steps.begun(call.beginning, now, lease_until=until)
 
-    def _move(self, lanes: Mapping[int, str]) -> None:
-        """Give messages back to the lanes they belong into, by message id."""
-        if not lanes:
+    def _move(self, places: Mapping[int, Place]) -> None:
+        """Give messages back to wait where they belong, by message id."""
+        if not places:
             return
-        tokens = {message_id: self._unprepared[message_id] for message_id in lanes}
+        tokens = {message_id: self._unprepared[message_id] for message_id in places}
         with self._engine.begin() as connection:
-            outbox.move(connection, tokens, lanes)
+            outbox.move(connection, tokens, places)
 
     # -- what a call came to ------------------------------------------------------------------
+
+    def _collect(self, timeout: float) -> None:
+        """Take in what has finished, and tell the breakers."""
+        results = self._calls.collect(timeout)
+        for result in results:
+            connection_id, ticket = result.call.route.connection_id, result.claim.id
+            if is_fault(result.error):
+                self._breakers.failed(connection_id, ticket)
+            elif is_answer(result.error):
+                self._breakers.answered(connection_id)
+            else:
+                self._breakers.abandoned(connection_id, ticket)
+        self._finished += results
+
+    def _find_following(self, result: Result) -> Route | None:
+        """The connection whose turn it is if this one cannot take the message.
+
+        One with an open breaker is worth waiting for where nothing else is left but to hold.
+        """
+        others = result.call.choice.others
+        closed = (each for each in others if not self._breakers.is_open(each.connection_id))
+        is_broken = isinstance(result.error, AccountBroken)
+        return next(closed, others[0] if others and is_broken else None)
 
     def _mark_broken_connections(self) -> None:
         broken = {
@@ -343,7 +393,12 @@ class Dispatcher:
         """What becomes of the message; of one that this cannot be said of, that it failed."""
         try:
             return verdict(
-                result.call, result.receipt, result.error, result.finished_at, self._delay_after
+                result.call,
+                result.receipt,
+                result.error,
+                result.finished_at,
+                self._policy,
+                self._find_following(result),
             )
         except Exception:  # noqa: BLE001 - the guard around one message
             _log.exception("result_not_understood", message_id=result.claim.public_id)
@@ -353,9 +408,9 @@ class Dispatcher:
         return retry_delay(tries, hint_seconds, self._uniform)
 
 
-def _is_spent(past: Past) -> bool:
-    """Whether the last attempt was cut off: there was no result to end the message by."""
-    return past.tries > len(RETRY_DELAYS_SECONDS)
+def _in_its_round(claim: Claim, past: Past) -> tuple[Claim, Past]:
+    """An attempt that was cut off ended its round: the claim is in the next one."""
+    return (claim if past.cut_off is None else replace(claim, round=claim.round + 1)), past
 
 
 def _log_failed_turn(error: Exception) -> None:

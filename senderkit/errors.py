@@ -29,6 +29,7 @@
     │   └── TemplateLimitExceeded     output, operations or depth past the limit
     ├── DeliveryError                 what a provider adapter may raise from `send`
     │   ├── Unavailable               transient: try again, after `retry_after_seconds` if given
+    │   │   └── NotMade               the call was not made, for a reason of our own
     │   ├── Refused                   for good: this message will never be accepted
     │   ├── Suppressed                the provider will not send to this recipient
     │   ├── AccountBroken             our credentials or set-up are wrong: hold, tell the team
@@ -234,6 +235,10 @@ class Unavailable(DeliveryError):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class NotMade(Unavailable):
+    """The call was not made, for a reason of our own: it says nothing about the provider."""
 
 
 class Refused(DeliveryError):

@@ -40,6 +40,7 @@ class Claim:
     vars: JsonObject
     from_override: str | None
     attempts: int
+    round: int
     created_at: datetime
     lease_token: str
     lease_until: datetime
@@ -69,6 +70,7 @@ _CLAIMED: Final = (
     Message.vars,
     Message.from_override,
     Message.attempts,
+    Message.round,
     Message.created_at,
     Message.lease_token,
     Message.lease_until,
@@ -168,6 +170,7 @@ def _claim_of(row: Row[*tuple[Any, ...]], request: JsonObject) -> Claim:
         vars=row.vars,
         from_override=row.from_override,
         attempts=row.attempts,
+        round=row.round,
         created_at=row.created_at,
         lease_token=row.lease_token,
         lease_until=row.lease_until,
@@ -191,10 +194,22 @@ def release(connection: Connection, leases: Mapping[int, str]) -> None:
     _set(connection, kept, lease_until=None, lease_token=None)
 
 
-def move(connection: Connection, leases: Mapping[int, str], lanes: Mapping[int, str]) -> None:
-    """Give back claimed messages that belong into other lanes, named by message id."""
-    for message_id in sorted(_still_ours(connection, leases)):
-        _set(connection, {message_id}, lease_until=None, lease_token=None, lane=lanes[message_id])
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message waits: in which lane, and until when unless it is due already."""
+
+    lane: str
+    due_at: datetime | None = None
+
+
+def move(connection: Connection, leases: Mapping[int, str], places: Mapping[int, Place]) -> None:
+    """Give back claimed messages that are to wait elsewhere or longer, named by message id."""
+    by_place: dict[Place, set[int]] = {}
+    for message_id in _still_ours(connection, leases):
+        by_place.setdefault(places[message_id], set()).add(message_id)
+    for place, message_ids in by_place.items():
+        due = {} if place.due_at is None else {"due_at": place.due_at}
+        _set(connection, message_ids, lease_until=None, lease_token=None, lane=place.lane, **due)
 
 
 def _still_ours(connection: Connection, leases: Mapping[int, str]) -> set[int]:

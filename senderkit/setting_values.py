@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from senderkit import crypto
+from senderkit.domain import Channel
 
 _MINIMUM_SECRET_LENGTH: Final = 32
 _POSTGRES: Final = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://")
@@ -42,6 +43,17 @@ def switch(text: str) -> bool:
     if text.lower() not in _SWITCH:
         raise ValueError("must be 'on' or 'off'")
     return _SWITCH[text.lower()]
+
+
+def channels(text: str) -> frozenset[Channel]:
+    """Names of channels, separated by commas; `none` for no channel at all."""
+    if text.lower() == "none":
+        return frozenset()
+    try:
+        return frozenset(Channel(name.strip()) for name in text.lower().split(",") if name.strip())
+    except ValueError as error:
+        names = ", ".join(channel.value for channel in Channel)
+        raise ValueError(f"must be 'none' or some of {names}, separated by commas") from error
 
 
 def log_level(text: str) -> str:

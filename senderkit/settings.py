@@ -23,6 +23,7 @@ from senderkit.data_folder import (
     make_private_folder,
     replace_secret,
 )
+from senderkit.domain import Channel
 from senderkit.errors import SettingsError
 from senderkit.seed_keys import SeedKey, parse_seed_keys
 
@@ -94,7 +95,13 @@ DOCUMENTED: Final = (
         "0",
         "How many proxies in front set X-Forwarded-For, -Proto and -Host; 0 ignores them.",
     ),
-    Setting("WORKERS", "32", "Threads that talk to providers at the same time."),
+    Setting("WORKERS", "32", "Threads that talk to one connection's provider at the same time."),
+    Setting(
+        "REPEAT_IN_DOUBT",
+        "email,sms,push,web-push",
+        "Channels on which a message is sent again when a lost reply leaves in doubt whether the "
+        "provider took it; `none` for no channel. On the others it fails.",
+    ),
     Setting("DISPATCHER", "on", "`off` serves pages and API only; another process delivers."),
     Setting(
         "ALLOW_PRIVATE_ADDRESSES",
@@ -129,6 +136,7 @@ class Settings:
     rate_limit_per_minute: int = 0
     trusted_proxies: int = 0
     workers: int = 32
+    repeat_in_doubt: frozenset[Channel] = frozenset(Channel)
     dispatcher: bool = True
     allow_private_addresses: bool = False
     log_level: str = "info"
@@ -279,6 +287,7 @@ def _read(reader: _Reader) -> Settings:
         ),
         trusted_proxies=reader.parsed("TRUSTED_PROXIES", 0, values.whole_number(0, 10)),
         workers=reader.parsed("WORKERS", 32, values.whole_number(1, 512)),
+        repeat_in_doubt=reader.parsed("REPEAT_IN_DOUBT", frozenset(Channel), values.channels),
         dispatcher=reader.parsed("DISPATCHER", True, values.switch),
         allow_private_addresses=reader.parsed("ALLOW_PRIVATE_ADDRESSES", False, values.switch),
         log_level=reader.parsed("LOG_LEVEL", "info", values.log_level),

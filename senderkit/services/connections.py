@@ -1,8 +1,8 @@
 """Connections: which provider account a live message goes through, and its adapter.
 
-A message goes through the template's own connection if it has one, else the channel's default, else
-(email) the connection of the environment. Adapters are kept, so that sockets are reused; one is
-made anew when its row has changed.
+A message goes through the template's own connection if it has one, else through those of the
+channel's list, one after the other, else (email) through the connection of the environment.
+Adapters are kept, so that sockets are reused; one is made anew when its row has changed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection as DatabaseConnection
-from sqlalchemy import Engine, Row, bindparam, select, update
+from sqlalchemy import Engine, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from senderkit.crypto import Vault
@@ -87,15 +87,33 @@ class Connections:
         channel: Channel,
         template_slug: str | None = None,
     ) -> Route | None:
-        """The route of a message sent now, or None when nothing can deliver that channel."""
+        """The first route of a message sent now, or None when nothing can deliver that channel."""
         own = _find_template_route(connection, workspace_id, template_slug)
         if own is not None:
             return own
         values = {"of_workspace": workspace_id, "of_channel": channel.value}
         row = connection.execute(_DEFAULT_ROUTE, values).one_or_none()
         if row is not None:
-            return _route_of(row)
+            return Route(*row)
         return self._environment if channel is Channel.EMAIL else None
+
+    def find_routes(
+        self,
+        connection: DatabaseConnection,
+        workspace_id: int,
+        channel: Channel,
+        template_slug: str | None = None,
+    ) -> tuple[Route, ...]:
+        """Every route that a message may take now, in the order in which they are tried."""
+        own = _find_template_route(connection, workspace_id, template_slug)
+        values = {"of_workspace": workspace_id, "of_channel": channel.value}
+        listed = [Route(*row) for row in connection.execute(_LISTED_ROUTES, values)]
+        if not listed and channel is Channel.EMAIL and self._environment is not None:
+            listed = [self._environment]
+        if own is None:
+            return tuple(listed)
+        others = (route for route in listed if route.connection_id != own.connection_id)
+        return (own, *others)
 
     def adapter(self, route: Route) -> Adapter:
         """The adapter of a route. Raises `AccountBroken` when its credentials cannot be used."""
@@ -166,22 +184,15 @@ _ROUTE: Final = select(
     Connection.broken_reason,
     Connection.sealed_fields,
 )
-_DEFAULT_ROUTE: Final = (
-    _ROUTE.where(
-        Connection.workspace_id == bindparam("of_workspace"),
-        Connection.channel == bindparam("of_channel"),
-        Connection.position.is_not(None),
-    )
-    .order_by(Connection.position)
-    .limit(1)
-)
+_LISTED_ROUTES: Final = _ROUTE.where(
+    Connection.workspace_id == bindparam("of_workspace"),
+    Connection.channel == bindparam("of_channel"),
+    Connection.position.is_not(None),
+).order_by(Connection.position)
+_DEFAULT_ROUTE: Final = _LISTED_ROUTES.limit(1)
 _TEMPLATE_ROUTE: Final = _ROUTE.join(Template, Template.connection_id == Connection.id).where(
     Template.workspace_id == bindparam("of_workspace"), Template.slug == bindparam("of_slug")
 )
-
-
-def _route_of(row: Row[*tuple[Any, ...]]) -> Route:
-    return Route(*row)
 
 
 def _find_template_route(
@@ -191,7 +202,7 @@ def _find_template_route(
         return None
     values = {"of_workspace": workspace_id, "of_slug": template_slug}
     row = connection.execute(_TEMPLATE_ROUTE, values).one_or_none()
-    return None if row is None else _route_of(row)
+    return None if row is None else Route(*row)
 
 
 def _environment_route(smtp_url: str | None, mail_from: str | None) -> Route | None:

@@ -30,10 +30,10 @@ from senderkit.errors import NotCancelable, NotFound
 from senderkit.models import Attempt, Message, MessageContent, TimelineEntry
 from senderkit.outbox import LockedMessage, lock_messages
 from senderkit.services import connections, steps
-from senderkit.services.steps import Change, Entry, Past
+from senderkit.services.rounds import Past, Try
+from senderkit.services.steps import Change, Entry
 
 _RELEASED_AT_ONCE: Final = 500
-_TRIES: Final = frozenset({AttemptOutcome.UNAVAILABLE.value, AttemptOutcome.UNKNOWN.value})
 
 # The statements are made once: making them costs more than running them.
 _ADD_ENTRY: Final = insert(TimelineEntry)
@@ -155,6 +155,7 @@ def _begin_attempts(connection: Connection, changes: Iterable[Change]) -> None:
         {
             "message_id": change.message_id,
             "number": change.begins.number,
+            "round": change.begins.claim.round,
             "connection_id": change.begins.connection_id,
             "provider": change.begins.provider,
             "started_at": change.entries[-1].at,
@@ -171,18 +172,21 @@ def past_attempts(connection: Connection, message_ids: Sequence[int]) -> dict[in
     if not message_ids:
         return {}
     rows = connection.execute(
-        select(Attempt.message_id, Attempt.number, Attempt.outcome)
+        select(
+            Attempt.message_id,
+            Attempt.number,
+            Attempt.round,
+            Attempt.connection_id,
+            Attempt.outcome,
+        )
         .where(Attempt.message_id.in_(message_ids))
         .order_by(Attempt.message_id, Attempt.number)
     )
-    found: dict[int, Past] = {}
-    for message_id, number, outcome in rows:
-        past = found.get(message_id, Past())
-        found[message_id] = Past(
-            past.tries + (outcome is None or outcome in _TRIES),
-            number if outcome is None else past.cut_off,
-        )
-    return found
+    found: dict[int, list[Try]] = defaultdict(list)
+    for message_id, number, round_, connection_id, outcome in rows:
+        ended_as = None if outcome is None else AttemptOutcome(outcome)
+        found[message_id].append(Try(number, round_, connection_id, ended_as))
+    return {message_id: Past(tuple(tries)) for message_id, tries in found.items()}
 
 
 # -- from outside -----------------------------------------------------------------------------

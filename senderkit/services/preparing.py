@@ -19,17 +19,19 @@ from senderkit.database import is_outage
 from senderkit.domain import Attachment, Channel, Clock, MessageStatus, Mode, Outgoing
 from senderkit.errors import TemplateError
 from senderkit.models import MessageAttachment
-from senderkit.outbox import Claim
+from senderkit.outbox import Claim, Place
 from senderkit.rendering import Rendered, compile_content, literal_body, render_output
-from senderkit.services import steps, suppressions
+from senderkit.services import rounds, steps, suppressions
+from senderkit.services.breakers import Breakers
 from senderkit.services.connections import (
     ENVIRONMENT_ID,
     Connections,
     Route,
     find_environment_fault,
 )
+from senderkit.services.rounds import Hold, Next, Past, RoundOver, Wait
 from senderkit.services.sending import stored_envelope
-from senderkit.services.steps import Beginning, Change, Past
+from senderkit.services.steps import Beginning, Change
 from senderkit.services.templates import CompiledVersions
 
 _log = structlog.get_logger(__name__)
@@ -39,35 +41,34 @@ _log = structlog.get_logger(__name__)
 class Call:
     """A provider call, ready but for the attachments, which are read when it is made.
 
-    `attachment_bytes` is None when there are none.
+    `attachment_bytes` is None when there are none. `failed_rounds` of the message went before.
     """
 
     beginning: Beginning
     outgoing: Outgoing
-    route: Route
+    choice: Next
+    failed_rounds: int
     attachment_bytes: int | None
+
+    @property
+    def route(self) -> Route:
+        return self.choice.route
 
     @property
     def claim(self) -> Claim:
         return self.beginning.claim
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """The message goes through another connection than the one its lane is for."""
-
-    lane: str
-
-
-Prepared = Call | Change | Elsewhere
+Prepared = Call | Change | Place | RoundOver
+"""A place is where the message is to wait: in another connection's lane, or longer in this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Circumstances:
-    """What the database says about a live message. `route` None: nothing delivers it."""
+    """What the database says about a live message. Without `routes` nothing delivers it."""
 
     is_opted_out: bool
-    route: Route | None
+    routes: tuple[Route, ...]
     attachment_bytes: int | None
 
 
@@ -79,6 +80,7 @@ class Preparing:
         reader: Engine,
         compiled: CompiledVersions,
         connections: Connections,
+        breakers: Breakers,
         signer: Signer,
         unsubscribe_url: str,
         clock: Clock,
@@ -86,6 +88,7 @@ class Preparing:
         self._reader = reader
         self._compiled = compiled
         self._connections = connections
+        self._breakers = breakers
         self._signer = signer
         self._unsubscribe_url = unsubscribe_url
         self._clock = clock
@@ -139,21 +142,35 @@ class Preparing:
         return steps.ended(claim, outcome.status, outcome.reason, now, rendered=rendered)
 
     def _routed(self, claim: Claim, past: Past, found: _Circumstances) -> Prepared:
-        now, route = self._clock(), found.route
+        now = self._clock()
         if found.is_opted_out:
             reason = "The recipient has opted out of this workspace's mail."
             return steps.ended(claim, MessageStatus.OPTED_OUT, reason, now)
-        if route is None:
+        if not found.routes:
             reason = f"No provider is connected that can deliver {claim.channel.value}."
             return steps.held(claim, None, reason, now)
-        if route.broken_reason is not None:
-            return steps.held(claim, route.connection_id, route.broken_reason, now)
-        if route.connection_id != claim.lane:
-            return Elsewhere(route.connection_id)
-        outgoing = self._outgoing(claim)
+        return self._chosen(claim, past, found)
+
+    def _chosen(self, claim: Claim, past: Past, found: _Circumstances) -> Prepared:
+        choice = rounds.choose(found.routes, past, claim.round, self._breakers, claim.id)
+        if isinstance(choice, Hold):
+            return steps.held(claim, choice.connection_id, choice.reason, self._clock())
+        if isinstance(choice, Wait):
+            return Place(claim.lane, choice.until)
+        if isinstance(choice, RoundOver):
+            return choice
+        if choice.route.connection_id != claim.lane:
+            return Place(choice.route.connection_id)
+        failed_rounds = past.failed_rounds(claim.round)
+        return self._call(claim, choice, failed_rounds, found.attachment_bytes)
+
+    def _call(
+        self, claim: Claim, choice: Next, failed_rounds: int, attachment_bytes: int | None
+    ) -> Call:
+        outgoing, route = self._outgoing(claim), choice.route
         output = render_output(outgoing.body)
-        beginning = Beginning(claim, route.connection_id, route.provider, output, past.tries)
-        return Call(beginning, outgoing, route, found.attachment_bytes)
+        beginning = Beginning(claim, route.connection_id, route.name, route.provider, output)
+        return Call(beginning, outgoing, choice, failed_rounds, attachment_bytes)
 
     def _render(self, claim: Claim) -> Rendered:
         """The words of a message, in either mode. Raises `TemplateError`."""
@@ -206,22 +223,23 @@ class Preparing:
             opted_out = suppressions.find_suppressed(connection, stoppable)
             sizes = _attachment_sizes(connection, [claim.id for claim in claims])
             keys = {_route_key(claim) for claim in claims}
-            routes = {key: self._find_route(connection, *key) for key in keys}
+            routes = {key: self._find_routes(connection, *key) for key in keys}
         for claim in claims:
-            route = routes[_route_key(claim)]
-            yield claim.id, _Circumstances(claim.id in opted_out, route, sizes.get(claim.id))
+            possible = routes[_route_key(claim)]
+            yield claim.id, _Circumstances(claim.id in opted_out, possible, sizes.get(claim.id))
 
-    def _find_route(
+    def _find_routes(
         self,
         connection: Connection,
         workspace_id: int,
         channel: Channel,
         template_slug: str | None,
-    ) -> Route | None:
-        route = self._connections.find_route(connection, workspace_id, channel, template_slug)
-        if route is None or route.connection_id != ENVIRONMENT_ID:
-            return route
-        return replace(route, broken_reason=find_environment_fault(connection, workspace_id))
+    ) -> tuple[Route, ...]:
+        routes = self._connections.find_routes(connection, workspace_id, channel, template_slug)
+        if not routes or routes[-1].connection_id != ENVIRONMENT_ID:
+            return routes
+        fault = find_environment_fault(connection, workspace_id)
+        return (*routes[:-1], replace(routes[-1], broken_reason=fault))
 
     def load_attachments(self, message_id: int) -> tuple[Attachment, ...]:
         """The files of a message: read when it goes out, since they are large.

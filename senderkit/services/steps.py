@@ -46,6 +46,11 @@ class Change:
     attempt: AttemptEnd | None = None
     begins: Beginning | None = None
 
+    @property
+    def is_passed_on(self) -> bool:
+        """Whether another connection is to take the message at once."""
+        return self.entries[-1].event is TimelineEvent.FAILOVER
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
@@ -61,43 +66,31 @@ class AttemptEnd:
 class Beginning:
     """A provider call about to be made: committed before it, so that a crash leaves a trace.
 
-    `earlier_tries` of the message's attempts count for the table of retries.
+    `connection` is the name of the connection, as people know it.
     """
 
     claim: Claim
     connection_id: str
+    connection: str
     provider: str
     rendered: JsonObject
-    earlier_tries: int = 0
 
     @property
     def number(self) -> int:
         return self.claim.attempts + 1
 
-    @property
-    def tries(self) -> int:
-        return self.earlier_tries + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """A message's earlier attempts. `tries` failed for a time, or their outcome is in doubt.
-
-    `cut_off` is the number of the one that a crash left without an outcome.
-    """
-
-    tries: int = 0
-    cut_off: int | None = None
-
 
 def cut_off(claim: Claim, number: int, now: datetime) -> Change:
-    """A crash left the attempt `number` without an outcome: mark it as in doubt."""
+    """A crash left the attempt `number` without an outcome: mark it as in doubt.
+
+    Its round ended with it: `claim` is in the next one.
+    """
     reason = "The process stopped during the attempt: the provider may have taken the message."
     return Change(
         claim.id,
         (Entry(TimelineEvent.IN_DOUBT, now, {"attempt": number, "reason": reason}),),
         lease_token=claim.lease_token,
-        values={"error": reason},
+        values={"error": reason, "round": claim.round},
         attempt=AttemptEnd(number, AttemptOutcome.UNKNOWN, now, reason),
     )
 
@@ -105,7 +98,11 @@ def cut_off(claim: Claim, number: int, now: datetime) -> Change:
 def begun(begin: Beginning, now: datetime, *, lease_until: datetime) -> Change:
     """The message is rendered and its attempt begins: committed just before the call."""
     entries = [*_late_queued(begin.claim, now), *_late_rendered(begin.claim, now)]
-    detail = {"provider": begin.provider, "attempt": begin.number}
+    detail = {
+        "provider": begin.provider,
+        "connection": begin.connection,
+        "attempt": begin.number,
+    }
     entries.append(Entry(TimelineEvent.DISPATCHED, now, detail))
     return Change(
         begin.claim.id,
@@ -211,17 +208,53 @@ def unstorable(change: Change, now: datetime) -> Change:
     )
 
 
-def retried(begin: Beginning, end: AttemptEnd, delay_seconds: float) -> Change:
-    """Try again after `delay_seconds`. An attempt of unknown outcome is marked as in doubt."""
-    now, reason = end.finished_at, end.detail
-    detail = {"reason": reason, "attempt": end.number, "inSeconds": round(delay_seconds)}
+def failed_over(
+    begin: Beginning, end: AttemptEnd, *, to_id: str, to_name: str, to_provider: str
+) -> Change:
+    """Another connection takes its turn at once, in the same round.
+
+    The message keeps its due moment, so that it goes before what came later.
+    """
+    detail = {
+        "from": begin.connection,
+        "to": to_name,
+        "provider": to_provider,
+        "reason": end.detail,
+        "attempt": end.number,
+    }
     return Change(
         begin.claim.id,
-        (*_doubt(end), Entry(TimelineEvent.RETRY, now, detail)),
+        (Entry(TimelineEvent.FAILOVER, end.finished_at, detail),),
         None,
         begin.claim.lease_token,
-        {**_FREED, "due_at": now + timedelta(seconds=delay_seconds), "error": reason},
+        {**_FREED, "lane": to_id, "error": end.detail},
         attempt=end,
+    )
+
+
+def retried(
+    claim: Claim,
+    reason: str,
+    now: datetime,
+    delay_seconds: float,
+    *,
+    lane: str | None = None,
+    attempt: AttemptEnd | None = None,
+) -> Change:
+    """The round is over: the next one begins after `delay_seconds`, in `lane` if one is named.
+
+    An attempt of unknown outcome is marked as in doubt.
+    """
+    number = {} if attempt is None else {"attempt": attempt.number}
+    detail = {"reason": reason, **number, "inSeconds": round(delay_seconds)}
+    values = {"due_at": now + timedelta(seconds=delay_seconds), "round": claim.round + 1}
+    return Change(
+        claim.id,
+        (*_doubt(attempt), Entry(TimelineEvent.RETRY, now, detail)),
+        None,
+        claim.lease_token,
+        {**_FREED, **values, "error": reason} | ({} if lane is None else {"lane": lane}),
+        attempt=attempt,
     )
 
 
@@ -242,15 +275,16 @@ def held(
 ) -> Change:
     """Keep the message until its connection is repaired: no status change, nothing due.
 
-    `connection_id` None: there is no connection for it.
+    `connection_id` None: there is no connection for it. A new round begins when it is released.
     """
     text = shown(reason)
+    values = {"held_reason": text, "connection_id": connection_id, "round": claim.round + 1}
     return Change(
         claim.id,
         (Entry(TimelineEvent.HELD, now, {"reason": text}),),
         None,
         claim.lease_token,
-        {**_DONE, "held_reason": text, "connection_id": connection_id},
+        {**_DONE, **values},
         attempt=attempt,
     )
 

@@ -16,6 +16,7 @@ from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
 from senderkit.http_client import HttpClient
 from senderkit.services.api_keys import UsageRecorder
+from senderkit.services.breakers import Breakers
 from senderkit.services.channels import Channels
 from senderkit.services.connections import Connections
 from senderkit.services.key_limits import KeyLimits
@@ -79,10 +80,18 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     connections = Connections(vault, clock, settings.smtp_url, settings.mail_from, http)
     compiled = CompiledVersions(reader)
     signer = Signer(settings.secret_key, _UNSUBSCRIBE_SALT)
-    preparing = Preparing(
-        reader, compiled, connections, signer, settings.public_url + UNSUBSCRIBE_PATH, clock
+    breakers = Breakers(clock)
+    unsubscribe_url = settings.public_url + UNSUBSCRIBE_PATH
+    preparing = Preparing(reader, compiled, connections, breakers, signer, unsubscribe_url, clock)
+    dispatcher = Dispatcher(
+        engine,
+        preparing,
+        connections,
+        breakers,
+        clock,
+        workers=settings.workers,
+        repeats_in_doubt=settings.repeat_in_doubt,
     )
-    dispatcher = Dispatcher(engine, preparing, connections, clock, workers=settings.workers)
     writer = AcceptanceWriter(engine, clock, dispatcher.wake)
     return Runtime(
         settings=settings,

@@ -8,7 +8,7 @@ import pytest
 
 from senderkit import outbox
 from senderkit.domain import MessageStatus
-from senderkit.outbox import Claim
+from senderkit.outbox import Claim, Place
 from senderkit.services import delivery, steps
 from tests.make import House
 
@@ -194,7 +194,7 @@ def test_a_message_can_be_moved_to_the_lane_it_belongs_into(two_lanes: House) ->
     [found] = claim(two_lanes, lane="b")
 
     with two_lanes.runtime.engine.begin() as connection:
-        outbox.move(connection, {found.id: found.lease_token}, {found.id: "c"})
+        outbox.move(connection, {found.id: found.lease_token}, {found.id: Place("c")})
 
     assert [again.id for again in claim(two_lanes, lane="c")] == [found.id]
 

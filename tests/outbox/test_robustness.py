@@ -409,13 +409,14 @@ def test_a_crash_during_the_last_attempt_ends_the_message(house: House, sms: Fak
     api = house.api("live")
     message_id = api.send(**text_message())
     [(row_id,)] = house.rows("SELECT id FROM messages")
-    house.write("UPDATE messages SET status = 'rendered', attempts = 10")
+    house.write("UPDATE messages SET status = 'rendered', attempts = 10, round = 9")
     for number in range(1, 11):
         house.write(
-            "INSERT INTO attempts (message_id, number, provider, started_at, outcome) "
-            "SELECT :id, :number, 'fake-sms', created_at, :outcome FROM messages",
+            "INSERT INTO attempts (message_id, number, round, provider, started_at, outcome) "
+            "SELECT :id, :number, :round, 'fake-sms', created_at, :outcome FROM messages",
             id=row_id,
             number=number,
+            round=number - 1,
             outcome=None if number == 10 else "unavailable",
         )
     house.deliver()

@@ -35,6 +35,17 @@ def test_every_step_is_told_even_without_details(event: TimelineEvent) -> None:
     ("event", "detail", "said"),
     [
         ("dispatched", {"attempt": 2, "provider": "smtp"}, "Attempt 2, through smtp."),
+        (
+            "dispatched",
+            {"attempt": 2, "provider": "smtp", "connection": "Main"},
+            "Attempt 2, through Main (smtp).",
+        ),
+        (
+            "failover",
+            {"from": "Main", "to": "Spare", "reason": "It is busy."},
+            "It is busy. Spare takes its turn.",
+        ),
+        ("failover", {"from": "Main", "to": "Spare"}, "Spare takes its turn."),
         ("sent", {"provider": "smtp", "detail": "250 OK"}, "smtp took it: 250 OK"),
         ("sent", {"provider": "smtp"}, "smtp took it."),
         ("sent", {"simulated": True}, "Simulated: no provider was called."),

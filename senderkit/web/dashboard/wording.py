@@ -72,7 +72,14 @@ def _taken(detail: Detail, _names: Names) -> str | None:
 
 
 def _attempt(detail: Detail, _names: Names) -> str:
-    return f"Attempt {detail.get('attempt', 1)}, through {detail.get('provider', 'a provider')}."
+    provider, connection = detail.get("provider", "a provider"), detail.get("connection")
+    through = f"{connection} ({provider})" if connection else provider
+    return f"Attempt {detail.get('attempt', 1)}, through {through}."
+
+
+def _failover(detail: Detail, _names: Names) -> str:
+    reason, following = detail.get("reason"), f"{detail.get('to')} takes its turn."
+    return f"{reason} {following}" if reason else following
 
 
 def _retry(detail: Detail, names: Names) -> str:
@@ -110,6 +117,7 @@ def _link(detail: Detail, _names: Names) -> str | None:
 
 _SUMMARIES: Final[Mapping[str, Callable[[Detail, Names], str | None]]] = {
     TimelineEvent.DISPATCHED: _attempt,
+    TimelineEvent.FAILOVER: _failover,
     TimelineEvent.SENT: _taken,
     TimelineEvent.DELIVERED: _taken,
     TimelineEvent.RETRY: _retry,
