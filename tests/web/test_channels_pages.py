@@ -160,7 +160,7 @@ def test_the_environments_connection_is_shown_and_can_be_tried_only(
     house = House(make_app(SMTP_URL=url, MAIL_FROM="Acme <hello@acme.example>"), clock)
     house.set_up()
     owner = house.owner()
-    assert "Environment Ready SMTP" in read(owner.get("/channels").text).text
+    assert "1 Environment Working SMTP" in read(owner.get("/channels").text).text
     path = f"/channels/{ENVIRONMENT_ID}"
     page = owner.get(path)
     assert "SENDERKIT_SMTP_URL" in page.text
