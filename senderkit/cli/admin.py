@@ -15,6 +15,7 @@ from senderkit.cli.application import (
     read_settings,
     told,
 )
+from senderkit.cli.connections import connections_group
 from senderkit.cli.encryption import rotate_encryption_key
 from senderkit.commands import (
     SetUp,
@@ -275,4 +276,5 @@ def upgrade_database() -> None:
     click.echo("The database is up to date.", err=True)
 
 
+admin.add_command(connections_group)
 admin.add_command(rotate_encryption_key)
