@@ -114,14 +114,20 @@ def add(
 def _read_fields(kind: Provider, given: Iterable[str], files: Iterable[str]) -> dict[str, str]:
     """Each field once. What is no field is for the provider to tell."""
     found: dict[str, str] = {}
-    for text, read in (*((each, str) for each in given), *((each, _read_file) for each in files)):
-        name, mark, value = text.partition("=")
-        if not mark:
-            raise click.ClickException(f"'{name[:100]}' must look like name=value.")
+    pairs = [_pair(text) for text in given]
+    pairs += [(name, _read_file(path)) for name, path in map(_pair, files)]
+    for name, value in pairs:
         if name in found:
             raise click.ClickException(f"the field '{name}' is given twice.")
-        found[name] = read(value)
+        found[name] = value
     return {name: _trimmed(kind, name, value) for name, value in found.items()}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise click.ClickException(f"'{name[:100]}' must look like name=value.")
+    return name, value
 
 
 def _read_file(path: str) -> str:

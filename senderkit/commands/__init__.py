@@ -17,6 +17,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``queries``        `ListMessages`
 ``browsing``       `BrowseMessages`, the dashboard's list
 ``keys``           `CreateKey`
+``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
 ``people``         `SetUp`, `AddMember`, `ChangePassword`, the password rule
 =================  ===========================================================================
@@ -72,6 +73,16 @@ from senderkit.commands.sends import (
     parse_send,
 )
 from senderkit.commands.strict_json import parse_json, parse_json_object
+from senderkit.commands.suppressions import (
+    SUPPRESSION_COLUMNS,
+    AddSuppression,
+    BadLine,
+    BrowseSuppressions,
+    guarded_cell,
+    parse_add_suppression,
+    parse_browse_suppressions,
+    read_suppressions,
+)
 from senderkit.commands.templates import (
     AddVersion,
     AddVersionBody,
@@ -107,9 +118,13 @@ __all__ = [
     "MAX_CREDENTIAL",
     "MAX_DATABASE_INTEGER",
     "REQUEST_MODELS",
+    "SUPPRESSION_COLUMNS",
     "AddMember",
+    "AddSuppression",
     "AddVersion",
+    "BadLine",
     "BrowseMessages",
+    "BrowseSuppressions",
     "ChangePassword",
     "ChangeTemplate",
     "CreateKey",
@@ -130,12 +145,15 @@ __all__ = [
     "check_password",
     "check_recipient",
     "check_template_content",
+    "guarded_cell",
     "metadata_row",
     "metadata_term",
     "normalized_email",
     "parse_add_member",
+    "parse_add_suppression",
     "parse_add_version",
     "parse_browse_messages",
+    "parse_browse_suppressions",
     "parse_change_password",
     "parse_change_template",
     "parse_create_key",
@@ -150,4 +168,5 @@ __all__ = [
     "parse_render_template",
     "parse_send",
     "parse_set_up",
+    "read_suppressions",
 ]
