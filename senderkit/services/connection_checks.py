@@ -57,7 +57,7 @@ def check(target: Target, clock: Clock, http: HttpClient) -> Outcome:
 
     def ask(adapter: Adapter) -> Outcome:
         adapter.check()
-        return Outcome(True, "It works", f"{_label(target)} accepts these credentials.")
+        return Outcome(True, "It works", "The provider accepts these credentials and settings.")
 
     return _try_out(target, clock, http, ask)
 

@@ -66,7 +66,8 @@ def test_a_connection_is_added_listed_tested_and_removed(
     assert line.split("\t") == [connection_id, "email", "1", "smtp", "working", "Mail"]
 
     told = set_up_shell.run(*CONNECTIONS, "test", connection_id)
-    assert (told.returncode, told.stderr) == (0, "Mail: SMTP accepts these credentials.\n")
+    assert (told.returncode, told.stdout) == (0, "")
+    assert told.stderr == "Mail: The provider accepts these credentials and settings.\n"
     smtp.login = ("mailer", "another")
     words = set_up_shell.fails(*CONNECTIONS, "test", connection_id)
     assert words.startswith("Mail: The login was refused by the mail server")

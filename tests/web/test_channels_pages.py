@@ -324,11 +324,11 @@ def test_at_most_the_last_four_of_a_secret_are_shown(house: House) -> None:
     connection_id = postmark(house)
     owner = house.owner()
     text = owner.get(f"/channels/{connection_id}").text
-    assert f"Stored, ends in {TOKEN[-4:]} · leave empty to keep it" in text
+    assert f"Stored, ends in {TOKEN[-4:]}." in text
     assert TOKEN[-5:] not in text
     short = store_connection(house, credentials=SMTP_CREDENTIALS | {"password": "fifteen-charact"})
     text = owner.get(f"/channels/{short}").text
-    assert "Stored · leave empty to keep it" in text
+    assert "Belongs to the user name. Stored." in text
     assert "ract" not in text.replace("characters", "")
 
 
@@ -447,7 +447,7 @@ def test_a_test_says_that_it_works(house: House, smtp: FakeSmtp) -> None:
     connection_id = store_connection(house, credentials=at(smtp))
     path = f"/channels/{connection_id}"
     text = read(house.owner().submit(path, {}, action=f"{path}/check").text).text
-    assert "It works SMTP accepts these credentials." in text
+    assert "It works The provider accepts these credentials and settings." in text
     assert smtp.messages == []
 
 
@@ -567,7 +567,7 @@ def test_the_confirmation_says_what_becomes_of_messages(house: House) -> None:
     assert "Nothing is lost." in text
     store_connection(house, name="Second", place=Place.LAST)
     text = read(owner.get(f"/channels/{first}/remove").text).text
-    assert "Messages that wait for it, queued or scheduled, go through “Second”." in text
+    assert "Messages that wait for it (queued or scheduled) go through “Second”." in text
 
 
 def test_a_removed_connection_is_gone_and_its_messages_go_on(house: House, smtp: FakeSmtp) -> None:
