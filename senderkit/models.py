@@ -318,6 +318,14 @@ class Message(Base):
             sqlite_where=text("held_reason IS NOT NULL"),
             postgresql_where=text("held_reason IS NOT NULL"),
         ),
+        # For the receipts that a provider of push messages must be asked for.
+        Index(
+            "ix_messages_awaiting",
+            "connection_id",
+            "id",
+            sqlite_where=text("status = 'sent' AND channel = 'push'"),
+            postgresql_where=text("status = 'sent' AND channel = 'push'"),
+        ),
         Index(
             "ix_messages_provider",
             "provider_message_id",

@@ -15,14 +15,17 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeVar
 
 import pytest
 import structlog
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
-from senderkit import crypto
+from senderkit import crypto, providers
+from senderkit.providers.base import Provider
+from senderkit.services import connections
 from senderkit.settings import Settings, load_settings
 from senderkit.web import create_app
 from senderkit.web.runtime import runtime_of
@@ -227,6 +230,28 @@ def house(empty_house: House) -> House:
     """A house whose workspace and owner exist."""
     empty_house.set_up()
     return empty_house
+
+
+# -- providers ----------------------------------------------------------------------------------
+
+Registered = TypeVar("Registered", bound=Provider)
+
+
+class RegisterProvider(Protocol):
+    """Adds a provider to the registry for the time of a test."""
+
+    def __call__(self, provider: Registered, /) -> Registered: ...
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> RegisterProvider:
+    def add(provider: Registered, /) -> Registered:
+        extended = MappingProxyType({**providers.PROVIDERS, provider.name: provider})
+        monkeypatch.setattr(providers, "PROVIDERS", extended)
+        monkeypatch.setattr(connections, "PROVIDERS", extended)
+        return provider
+
+    return add
 
 
 # -- certificates -------------------------------------------------------------------------------

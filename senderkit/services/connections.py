@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection as DatabaseConnection
-from sqlalchemy import Engine, bindparam, select, update
+from sqlalchemy import Engine, Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from senderkit.crypto import Vault
@@ -50,6 +50,16 @@ class Route:
     broken_reason: str | None = None
     sealed_fields: bytes = field(default=b"", repr=False)
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A connection whose provider reports what became of messages."""
+
+    workspace_id: int
+    channel: Channel
+    connection_id: str
+    provider: str
 
 
 class Connections:
@@ -114,6 +124,26 @@ class Connections:
             return tuple(listed)
         others = (route for route in listed if route.connection_id != own.connection_id)
         return (own, *others)
+
+    def find_source(
+        self, connection: DatabaseConnection, provider: str, connection_id: str
+    ) -> tuple[Source, Route] | None:
+        """The connection that reports at `/hooks/<provider>/<connection>`; None when there is none.
+
+        One whose credentials are broken may still report.
+        """
+        values = {"of_id": connection_id, "of_provider": provider}
+        row = connection.execute(_SOURCE, values).one_or_none()
+        return None if row is None or provider not in PROVIDERS else _source_of(row)
+
+    def find_sources(
+        self, connection: DatabaseConnection, providers: Sequence[str]
+    ) -> list[tuple[Source, Route]]:
+        """Every connection of these providers, for those that must be asked what they report."""
+        if not providers:
+            return []
+        rows = connection.execute(_SOURCES.where(Connection.provider.in_(providers)))
+        return [_source_of(row) for row in rows]
 
     def adapter(self, route: Route) -> Adapter:
         """The adapter of a route. Raises `AccountBroken` when its credentials cannot be used."""
@@ -193,6 +223,20 @@ _DEFAULT_ROUTE: Final = _LISTED_ROUTES.limit(1)
 _TEMPLATE_ROUTE: Final = _ROUTE.join(Template, Template.connection_id == Connection.id).where(
     Template.workspace_id == bindparam("of_workspace"), Template.slug == bindparam("of_slug")
 )
+
+
+_SOURCES: Final = _ROUTE.with_only_columns(
+    Connection.workspace_id, Connection.channel, *_ROUTE.selected_columns
+)
+_SOURCE: Final = _SOURCES.where(
+    Connection.uuid == bindparam("of_id"), Connection.provider == bindparam("of_provider")
+)
+
+
+def _source_of(row: Row[*tuple[Any, ...]]) -> tuple[Source, Route]:
+    workspace_id, channel, *columns = row
+    route = Route(*columns)
+    return Source(workspace_id, Channel(channel), route.connection_id, route.provider), route
 
 
 def _find_template_route(

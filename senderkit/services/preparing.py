@@ -16,7 +16,15 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 from senderkit import simulator
 from senderkit.crypto import Signer
 from senderkit.database import is_outage
-from senderkit.domain import Attachment, Channel, Clock, MessageStatus, Mode, Outgoing
+from senderkit.domain import (
+    Attachment,
+    Channel,
+    Clock,
+    MessageStatus,
+    Mode,
+    Outgoing,
+    SuppressionReason,
+)
 from senderkit.errors import TemplateError
 from senderkit.models import MessageAttachment
 from senderkit.outbox import Claim, Place
@@ -63,11 +71,32 @@ Prepared = Call | Change | Place | RoundOver
 """A place is where the message is to wait: in another connection's lane, or longer in this one."""
 
 
+_STOPPED: Final = {
+    SuppressionReason.UNSUBSCRIBED: (
+        MessageStatus.OPTED_OUT,
+        "The recipient has opted out of this workspace's messages on this channel.",
+    ),
+    SuppressionReason.COMPLAINED: (
+        MessageStatus.OPTED_OUT,
+        "The recipient has reported an earlier message as unwanted.",
+    ),
+    SuppressionReason.MANUAL: (
+        MessageStatus.OPTED_OUT,
+        "The recipient was put on the suppression list by hand.",
+    ),
+    SuppressionReason.BOUNCED: (
+        MessageStatus.SUPPRESSED,
+        "An earlier message to this address bounced for good, so it is on the suppression list.",
+    ),
+}
+"""How a message ends whose recipient is on the list, by the reason for that."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Circumstances:
     """What the database says about a live message. Without `routes` nothing delivers it."""
 
-    is_opted_out: bool
+    suppression: SuppressionReason | None
     routes: tuple[Route, ...]
     attachment_bytes: int | None
 
@@ -143,9 +172,9 @@ class Preparing:
 
     def _routed(self, claim: Claim, past: Past, found: _Circumstances) -> Prepared:
         now = self._clock()
-        if found.is_opted_out:
-            reason = "The recipient has opted out of this workspace's mail."
-            return steps.ended(claim, MessageStatus.OPTED_OUT, reason, now)
+        if found.suppression is not None:
+            status, reason = _STOPPED[found.suppression]
+            return steps.ended(claim, status, reason, now)
         if not found.routes:
             reason = f"No provider is connected that can deliver {claim.channel.value}."
             return steps.held(claim, None, reason, now)
@@ -219,14 +248,16 @@ class Preparing:
 
     def _circumstances(self, claims: Sequence[Claim]) -> Iterator[tuple[int, _Circumstances]]:
         with self._reader.connect() as connection:
-            stoppable = [claim for claim in claims if not _is_essential(claim)]
-            opted_out = suppressions.find_suppressed(connection, stoppable)
+            suppressed = suppressions.find_suppressed(connection, claims)
             sizes = _attachment_sizes(connection, [claim.id for claim in claims])
             keys = {_route_key(claim) for claim in claims}
             routes = {key: self._find_routes(connection, *key) for key in keys}
         for claim in claims:
-            possible = routes[_route_key(claim)]
-            yield claim.id, _Circumstances(claim.id in opted_out, possible, sizes.get(claim.id))
+            reason = suppressed.get(claim.id)
+            if _is_essential(claim) and reason is not SuppressionReason.BOUNCED:
+                reason = None
+            size = sizes.get(claim.id)
+            yield claim.id, _Circumstances(reason, routes[_route_key(claim)], size)
 
     def _find_routes(
         self,

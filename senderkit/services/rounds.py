@@ -8,7 +8,7 @@ have taken already stays with that provider: another would send it a second time
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -46,6 +46,11 @@ class Past:
         """The last connection whose provider may have taken the message."""
         doubtful = (each for each in reversed(self.tries) if each.outcome in _DOUBTFUL)
         return next((each.connection_id for each in doubtful), None)
+
+    def with_outcome(self, number: int, outcome: AttemptOutcome) -> Past:
+        """The same with another outcome of the attempt of this number."""
+        tries = (replace(t, outcome=outcome) if t.number == number else t for t in self.tries)
+        return Past(tuple(tries))
 
     def failed_rounds(self, before: int) -> int:
         """How many rounds before this one count for the table of retries."""

@@ -130,9 +130,8 @@ def accepted(begin: Beginning, receipt: Receipt, now: datetime) -> Change:
         MessageStatus.SENT,
         begin.claim.lease_token,
         {
-            **_DONE,
+            **settled_values(begin.claim.created_at, now),
             "provider_message_id": their_id,
-            "latency_ms": latency_ms(begin.claim, now),
             "error": None,
         },
         attempt=AttemptEnd(begin.number, AttemptOutcome.ACCEPTED, now, words),
@@ -150,9 +149,14 @@ def shown(text: str | None) -> str | None:
     return one_line(text.encode("utf-8", "replace").decode())[:_MAX_TEXT]
 
 
-def latency_ms(claim: Claim, now: datetime) -> int:
+def latency_ms(accepted_at: datetime, now: datetime) -> int:
     """Milliseconds from acceptance to the hand-over."""
-    return max(0, (now - claim.created_at) // timedelta(milliseconds=1))
+    return max(0, (now - accepted_at) // timedelta(milliseconds=1))
+
+
+def settled_values(accepted_at: datetime, now: datetime) -> dict[str, Any]:
+    """The columns of a message that a provider has taken just now: nobody's work any more."""
+    return {**_DONE, "latency_ms": latency_ms(accepted_at, now)}
 
 
 _END_EVENTS: Final = {
@@ -307,7 +311,7 @@ def simulated_delivery(claim: Claim, rendered: JsonObject, now: datetime) -> Cha
         Entry(TimelineEvent.SENT, now, detail),
         Entry(TimelineEvent.DELIVERED, now, detail),
     )
-    values = {**_DONE, "latency_ms": latency_ms(claim, now), "error": None}
+    values = {**settled_values(claim.created_at, now), "error": None}
     return Change(claim.id, entries, MessageStatus.DELIVERED, claim.lease_token, values, rendered)
 
 

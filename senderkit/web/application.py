@@ -14,9 +14,9 @@ from senderkit.database import engine_options, make_private, prepare
 from senderkit.domain import Clock, utc_now
 from senderkit.services.access import SESSION_IDLE_LIMIT
 from senderkit.settings import Settings
-from senderkit.web import auth, docs, health
+from senderkit.web import auth, callbacks, docs, health
 from senderkit.web.api import make_api
-from senderkit.web.bodies import refuse_unread_body
+from senderkit.web.bodies import is_callback_path, refuse_unread_body
 from senderkit.web.dashboard import add_dashboard
 from senderkit.web.dashboard.error_pages import page_for
 from senderkit.web.dashboard.guard import guard
@@ -47,6 +47,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     api = make_api()
     app.register_blueprint(api)
     csrf.exempt(api)
+    app.register_blueprint(callbacks.hooks)
     health.add_health_routes(app)
     add_dashboard(app)
     docs.add_docs_routes(app)
@@ -118,4 +119,6 @@ def _add_request_hooks(app: Flask) -> None:
     def _answer_error(error: Exception) -> Any:
         if auth.is_api_path(request.path):
             return response_for(error)
+        if is_callback_path(request.path):
+            return callbacks.answer_for(error)
         return page_for(error)

@@ -1,4 +1,4 @@
-"""How long a body may be, and the one function that reads one under /v1."""
+"""How long a body may be, and the functions that read one under /v1 and /hooks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from senderkit.web.media_types import is_json
 
 MAX_BODY_BYTES: Final = 25 * 1024 * 1024
 MAX_PAGE_BODY_BYTES: Final = 4 * 1024 * 1024
-"""Of everything outside /v1."""
+"""Of everything outside /v1 and /hooks."""
+MAX_CALLBACK_BODY_BYTES: Final = 1024 * 1024
+"""Of a provider's report: strangers may send one, and the largest batches have 768 kB."""
+CALLBACK_PREFIX: Final = "/hooks"
 BODY_FAULT: Final = "senderkit.body_fault"
 """In the WSGI environment: the error to answer when the front gave up on a body, or None."""
+
+
+def is_callback_path(path: str) -> bool:
+    return path.startswith(f"{CALLBACK_PREFIX}/")
 
 
 def refuse_unread_body() -> None:
@@ -32,22 +39,35 @@ def read_body() -> bytes:
     Raises `PayloadTooLarge`, or `UnsupportedMediaType` for any `Content-Encoding` or another
     content type than JSON.
     """
-    asked = current_request()
-    encoding = asked.headers.get("Content-Encoding", "").strip()
-    if encoding and encoding.lower() != "identity":
-        raise UnsupportedMediaType("Send the body without Content-Encoding.")
-    if (asked.content_length or 0) > MAX_BODY_BYTES:
-        raise _too_large()
-    body = asked.stream.read(MAX_BODY_BYTES + 1)
-    if len(body) > MAX_BODY_BYTES:
-        raise _too_large()
-    if body and not is_json(asked.content_type or ""):
+    body = _read(MAX_BODY_BYTES)
+    if body and not is_json(current_request().content_type or ""):
         raise UnsupportedMediaType("Send the body as application/json.")
     return body
 
 
-def _too_large() -> PayloadTooLarge:
-    return PayloadTooLarge("The request body may have at most 25 MiB.")
+def read_callback_body() -> bytes:
+    """The whole body of a provider's report, of whatever type: its signature is over the bytes.
+
+    Raises `PayloadTooLarge`, or `UnsupportedMediaType` for any `Content-Encoding`.
+    """
+    return _read(MAX_CALLBACK_BODY_BYTES)
+
+
+def _read(limit: int) -> bytes:
+    asked = current_request()
+    encoding = asked.headers.get("Content-Encoding", "").strip()
+    if encoding and encoding.lower() != "identity":
+        raise UnsupportedMediaType("Send the body without Content-Encoding.")
+    if (asked.content_length or 0) > limit:
+        raise _too_large(limit)
+    body = asked.stream.read(limit + 1)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body may have at most {limit // (1024 * 1024)} MiB.")
 
 
 def read_json() -> dict[str, Any]:

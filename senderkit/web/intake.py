@@ -14,7 +14,12 @@ from typing import Any, Final
 
 from senderkit.errors import ApiError, InvalidRequest, PayloadTooLarge, ServiceUnavailable
 from senderkit.web.auth import is_api_path
-from senderkit.web.bodies import MAX_BODY_BYTES, MAX_PAGE_BODY_BYTES
+from senderkit.web.bodies import (
+    MAX_BODY_BYTES,
+    MAX_CALLBACK_BODY_BYTES,
+    MAX_PAGE_BODY_BYTES,
+    is_callback_path,
+)
 
 _LARGE_BYTES: Final = 64 * 1024
 _ROOM_BYTES: Final = 128 * 1024 * 1024
@@ -146,7 +151,9 @@ class _Arriving:
 
     @property
     def limit(self) -> int:
-        return MAX_BODY_BYTES if is_api_path(self.path) else MAX_PAGE_BODY_BYTES
+        if is_api_path(self.path):
+            return MAX_BODY_BYTES
+        return MAX_CALLBACK_BODY_BYTES if is_callback_path(self.path) else MAX_PAGE_BODY_BYTES
 
     @property
     def declared(self) -> int | None:

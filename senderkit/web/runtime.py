@@ -22,6 +22,7 @@ from senderkit.services.connections import Connections
 from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
+from senderkit.services.receipts import ReceiptPoller
 from senderkit.services.sending import Sending
 from senderkit.services.templates import CompiledVersions
 from senderkit.settings import Settings, kept_encryption_keys
@@ -52,6 +53,7 @@ class Runtime:
     sending: Sending
     usage: UsageRecorder
     dispatcher: Dispatcher
+    receipts: ReceiptPoller
     unsubscribe_signer: Signer
     key_form_signer: Signer
     key_limits: KeyLimits
@@ -62,9 +64,11 @@ class Runtime:
         """Deliver in the background, unless another process does."""
         if self.settings.dispatcher:
             self.dispatcher.start()
+            self.receipts.start()
 
     def close(self) -> None:
         """Commit what waits, finish what is under way, release the database."""
+        self.receipts.close()
         self.writer.close()
         self.dispatcher.close()
         self.usage.close()
@@ -107,6 +111,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         sending=Sending(reader, writer, connections, clock),
         usage=UsageRecorder(engine, clock),
         dispatcher=dispatcher,
+        receipts=ReceiptPoller(engine, connections, clock),
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),

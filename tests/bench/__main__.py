@@ -28,6 +28,7 @@ GROUPS: Final[Mapping[str, Group]] = {
     "lists": reading.list_figures,
     "json": reading.json_figures,
     "dispatch": delivering.dispatch_figures,
+    "http": delivering.http_figures,
     "batches": delivering.batch_figures,
     "smtp": delivering.smtp_figures,
     "mint": minting.mint_figures,

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from sqlalchemy import text
@@ -14,6 +15,8 @@ from senderkit.commands import parse_send
 from senderkit.domain import Channel, EmailBody, Mode, Outgoing, Receipt, utc_now
 from senderkit.http_client import HttpClient, Request
 from senderkit.providers.base import Adapter
+from senderkit.providers.emails import read_email
+from senderkit.providers.postmark import PostmarkProvider, build_payload
 from senderkit.providers.smtp import SmtpAdapter, connection_fields_from_url, mail_server
 from senderkit.providers.smtp_pool import Pool
 from senderkit.providers.smtp_sessions import Session
@@ -22,7 +25,7 @@ from senderkit.web import create_app
 from senderkit.web.runtime import Runtime, runtime_of
 from tests.bench.houses import Grounds, Home
 from tests.bench.measures import Figure, Options, alternately, at_least, ratios, seconds_of
-from tests.bench.sinks import http_sink, smtp_sink
+from tests.bench.sinks import http_sink, postmark_sink, smtp_sink
 
 _WORKERS: Final = 32
 _SINK_MILLISECONDS: Final = 20
@@ -64,7 +67,8 @@ def dispatch_figures(options: Options, grounds: Grounds) -> Iterator[Figure]:
     for database in options.databases:
         home = grounds.home(database)
         with http_sink(_SINK_MILLISECONDS) as port:
-            rates = tuple(_dispatch_rate(home, 25, port) for _ in range(options.rounds))
+            adapter = _SinkAdapter(port)
+            rates = tuple(_dispatch_rate(home, 25, adapter) for _ in range(options.rounds))
         name = f"dispatch to a {_SINK_MILLISECONDS} ms provider {database}"
         shares = ratios(rates, [_CEILING] * len(rates))
         yield Figure(name, f"× {_CEILING:,.0f}/s", shares, at_least(0.8))
@@ -73,11 +77,61 @@ def dispatch_figures(options: Options, grounds: Grounds) -> Iterator[Figure]:
         yield Figure(f"dispatch by SMTP {database}", "messages/s", rates)
 
 
-def _dispatch_rate(home: Home, smtp_port: int, http_port: int | None) -> float:
+def http_figures(options: Options, grounds: Grounds) -> Iterator[Figure]:
+    """From queued to sent through the adapter of Postmark, beside a bare loop of its client."""
+    for database in options.databases:
+        home = grounds.home(database)
+        with postmark_sink(_SINK_MILLISECONDS) as port, contextlib.closing(_client()) as client:
+            adapter = _postmark(port, client)
+            seconds = alternately(
+                {
+                    "dispatched": partial(_dispatch_seconds, home, adapter),
+                    "bare": partial(_bare_seconds, port, client),
+                },
+                options.rounds,
+            )
+        rates = tuple(_DISPATCHED / each for each in seconds["dispatched"])
+        yield Figure(f"dispatch through Postmark {database}", "messages/s", rates)
+        shares = ratios(seconds["bare"], seconds["dispatched"])
+        yield Figure(f"dispatch through Postmark {database}", "× a bare loop", shares)
+
+
+def _dispatch_seconds(home: Home, adapter: Adapter) -> float:
+    return _DISPATCHED / _dispatch_rate(home, 25, adapter)
+
+
+def _client() -> HttpClient:
+    return HttpClient(allow_private_addresses=True)
+
+
+def _postmark(port: int, client: HttpClient) -> Adapter:
+    credentials = {
+        "server_token": "a token",
+        "from": _FROM,
+        "base_url": f"http://127.0.0.1:{port}",
+    }
+    return PostmarkProvider().connect(credentials, utc_now, client)
+
+
+def _bare_seconds(port: int, client: HttpClient) -> float:
+    """As many requests of the same size, by as many threads, with nothing else around them."""
+    payload = build_payload(read_email(_mail(1), default_from=_FROM), "outbound")
+    request = Request.post_json(f"http://127.0.0.1:{port}/email", payload)
+
+    def send(_number: int) -> None:
+        assert client.send(request).status == 200
+
+    def send_all() -> None:
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            list(pool.map(send, range(_DISPATCHED)))
+
+    return seconds_of(send_all)
+
+
+def _dispatch_rate(home: Home, smtp_port: int, adapter: Adapter | None) -> float:
     """Messages a second, from the start of a dispatcher until nothing is due any more."""
     with _opened(home, smtp_port) as runtime:
-        if http_port is not None:
-            adapter = _SinkAdapter(http_port)
+        if adapter is not None:
             runtime.connections.adapter = lambda route: adapter  # type: ignore[method-assign]
         _accept(runtime, Mode.LIVE, _DISPATCHED)
         began_at = time.perf_counter()

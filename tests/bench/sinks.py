@@ -16,15 +16,22 @@ from tests.serving import TOP
 
 _HEAD_END: Final = b"\r\n\r\n"
 _MAIL_END: Final = b"\r\n.\r\n"
-_REPLY: Final = (
-    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
-)
+_REPLY: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+_OK: Final = b'{"ok":true}'
+_TAKEN: Final = b'{"ErrorCode":0,"Message":"OK","MessageID":"883953f4-6105-42a2-a16a-77a8eac79483"}'
 
 
 @contextlib.contextmanager
 def http_sink(milliseconds: int) -> Iterator[int]:
     """Answers 200 to every request, at the port that this yields."""
     with _running("http", milliseconds) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def postmark_sink(milliseconds: int) -> Iterator[int]:
+    """Takes every mail as Postmark's API does."""
+    with _running("postmark", milliseconds) as port:
         yield port
 
 
@@ -71,12 +78,18 @@ class _Protocol(asyncio.Protocol):
 class _Http(_Protocol):
     """One request at a time on each connection, as clients without pipelining send them."""
 
+    _reply = _REPLY % (len(_OK), _OK)
+
     def data_received(self, data: bytes) -> None:
         self._data += data
         head, separator, body = self._data.partition(_HEAD_END)
         if separator and len(body) >= _length(head):
             self._data = b""
-            self._write_later(_REPLY)
+            self._write_later(self._reply)
+
+
+class _Postmark(_Http):
+    _reply = _REPLY % (len(_TAKEN), _TAKEN)
 
 
 def _length(head: bytes) -> int:
@@ -120,7 +133,11 @@ class _Smtp(_Protocol):
             self._transport.write(b"354 go on\r\n" if self._is_in_mail else b"250 ok\r\n")
 
 
-_KINDS: Final[dict[str, Callable[[float], asyncio.Protocol]]] = {"http": _Http, "smtp": _Smtp}
+_KINDS: Final[dict[str, Callable[[float], asyncio.Protocol]]] = {
+    "http": _Http,
+    "postmark": _Postmark,
+    "smtp": _Smtp,
+}
 
 
 async def _serve(kind: str, delay_seconds: float) -> None:

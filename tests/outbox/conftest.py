@@ -11,16 +11,13 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from senderkit import providers
-from senderkit.commands import Place, parse_describe_connection
+from senderkit.commands import Place
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
 from senderkit.http_client import HttpClient
 from senderkit.providers.base import Adapter, Field, Provider
-from senderkit.services import access, connections
-from senderkit.web.extensions import database
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
-from tests.make import Api, FakeClock, House
+from tests.make import Api, FakeClock, House, store_connection
 
 React = Callable[[Outgoing], Receipt]
 
@@ -88,44 +85,22 @@ class _FakeAdapter(Adapter):
         return
 
 
-RegisterProvider = Callable[[FakeProvider], FakeProvider]
-
-
-@pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch) -> RegisterProvider:
-    """Adds a provider to the registry for the time of a test."""
-
-    def add(provider: FakeProvider) -> FakeProvider:
-        extended = MappingProxyType({**providers.PROVIDERS, provider.name: provider})
-        monkeypatch.setattr(providers, "PROVIDERS", extended)
-        monkeypatch.setattr(connections, "PROVIDERS", extended)
-        return provider
-
-    return add
-
-
 @pytest.fixture
 def sms(register: RegisterProvider) -> FakeProvider:
     return register(FakeProvider())
 
 
 def connect(
-    house: House, provider: str, *, name: str = "An account", is_default: bool = True
+    house: House,
+    provider: str,
+    credentials: Mapping[str, str] = MappingProxyType({}),
+    *,
+    name: str = "An account",
+    is_default: bool = True,
 ) -> str:
     """Store a connection in the house; return its id."""
-
-    def work() -> str:
-        session = database.session()
-        workspace = access.find_workspace(session)
-        assert workspace is not None
-        place = Place.FIRST if is_default else Place.AUTOMATIC
-        command = parse_describe_connection(name, place)
-        return house.runtime.channels.add(
-            session, workspace.id, provider, command, {}, now=house.clock()
-        ).uuid
-
-    connection_id: str = house.in_app(work)
-    return connection_id
+    place = Place.FIRST if is_default else Place.AUTOMATIC
+    return store_connection(house, provider, credentials, name=name, place=place)
 
 
 def text_message(**more: Any) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from senderkit.errors import (
     Unsupported,
 )
 from senderkit.services import suppressions
+from tests.conftest import RegisterProvider
 from tests.fakes import FakeSmtp
 from tests.make import Api, House
 from tests.outbox.conftest import (
     FakeProvider,
-    RegisterProvider,
     connect,
     entry,
     events,

@@ -13,12 +13,11 @@ from senderkit.errors import AccountBroken, OutcomeUnknown, Refused, Suppressed,
 from senderkit.services import connections, delivery
 from senderkit.services.connections import ENVIRONMENT_ID
 from senderkit.web.extensions import database
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
 from tests.make import Api, FakeClock, House
 from tests.outbox.conftest import (
     FakeProvider,
-    RegisterProvider,
     connect,
     entry,
     events,

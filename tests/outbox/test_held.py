@@ -12,12 +12,11 @@ from senderkit.errors import AccountBroken, Unavailable
 from senderkit.models import Connection
 from senderkit.services import delivery
 from senderkit.services.connections import ENVIRONMENT_ID
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
 from tests.make import FakeClock, House, wait_until
 from tests.outbox.conftest import (
     FakeProvider,
-    RegisterProvider,
     connect,
     entry,
     events,

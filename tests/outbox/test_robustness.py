@@ -14,11 +14,10 @@ from sqlalchemy.exc import OperationalError
 from senderkit import dispatcher
 from senderkit.domain import Outgoing, Receipt
 from senderkit.models import Message
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, RegisterProvider
 from tests.make import START, Api, FakeClock, House, wait_until
 from tests.outbox.conftest import (
     FakeProvider,
-    RegisterProvider,
     connect,
     entry,
     events,

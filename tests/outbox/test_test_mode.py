@@ -16,11 +16,11 @@ import pytest
 from senderkit.commands import parse_send
 from senderkit.domain import Channel, EmailBody, LiveModeRequired, Mode, Outgoing
 from senderkit.services.sending import Sender
+from tests.conftest import RegisterProvider
 from tests.fakes import FakeSmtp
 from tests.make import House
 from tests.outbox.conftest import (
     FakeProvider,
-    RegisterProvider,
     connect,
     entry,
     events,

@@ -6,7 +6,6 @@ import pytest
 
 from tests.conftest import MakeApp
 from tests.make import Api, FakeClock, House
-from tests.outbox.conftest import register  # noqa: F401 - the fixture
 
 
 @pytest.fixture

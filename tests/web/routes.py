@@ -75,6 +75,8 @@ def furnish(house: House) -> Furnished:
         ("channels", "connection_id"): connection_id,
         ("channels", "provider"): "smtp",
         ("keys", "public_id"): key_id,
+        ("hooks", "provider"): "postmark",
+        ("hooks", "connection_id"): "00000000-0000-4000-8000-000000000000",
         ("unsubscribe", "signed"): house.runtime.unsubscribe_signer.sign(message_id),
     }
     return Furnished(house, values)

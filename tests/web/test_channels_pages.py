@@ -15,7 +15,7 @@ from senderkit.domain import Channel, Clock
 from senderkit.http_client import HttpClient
 from senderkit.providers.base import Adapter, Field, FieldType
 from senderkit.services.connections import ENVIRONMENT_ID
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
 from tests.make import (
     CSRF_FIELD,
@@ -27,7 +27,7 @@ from tests.make import (
     store_connection,
 )
 from tests.make import PASSWORD as OWNERS_PASSWORD
-from tests.outbox.conftest import FakeProvider, RegisterProvider
+from tests.outbox.conftest import FakeProvider
 from tests.web.reading import Form, read
 
 PASSWORD: Final = SMTP_CREDENTIALS["password"]

@@ -106,8 +106,12 @@ def test_what_may_be_posted_from_anywhere_is_listed(house: House) -> None:
     assert {
         *(blueprint.name for blueprint in csrf._exempt_blueprints),
         *csrf._exempt_views,
-    } == {"api", "senderkit.web.dashboard.unsubscribe.one_click"}
-    assert set(FOREIGN_FORMS) == {"unsubscribe.one_click"}
+    } == {
+        "api",
+        "senderkit.web.dashboard.unsubscribe.one_click",
+        "senderkit.web.callbacks.take",
+    }
+    assert set(FOREIGN_FORMS) == {"unsubscribe.one_click", "hooks.take"}
 
 
 def test_the_api_takes_no_cookie(furnished: Furnished) -> None:

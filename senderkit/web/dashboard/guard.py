@@ -33,12 +33,13 @@ PUBLIC: Final = frozenset(
         "access.log_in",
         "unsubscribe.show",
         "unsubscribe.one_click",
+        "hooks.take",
     }
 )
 """The endpoints that need no login."""
 
-FOREIGN_FORMS: Final = frozenset({"unsubscribe.one_click"})
-"""What may be posted from anywhere, without a CSRF token: the signed link itself is the proof."""
+FOREIGN_FORMS: Final = frozenset({"unsubscribe.one_click", "hooks.take"})
+"""What may be posted from anywhere, without a CSRF token: its own signature is the proof."""
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _URL_ENCODED: Final = "application/x-www-form-urlencoded"

@@ -21,7 +21,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     MessageStatus.CANCELED: "It was canceled before it went out.",
     MessageStatus.OPTED_OUT: "It was not sent, because the recipient has opted out.",
     MessageStatus.SUPPRESSED: (
-        "The provider would not send to this recipient, as after an earlier bounce or complaint."
+        "It was not sent: the provider would not send to this recipient, or an earlier message to "
+        "this address bounced for good."
     ),
     MessageStatus.BLOCKED: "It was not sent, because a rule of this workspace stops it.",
     TimelineEvent.HELD: "It waits until what is wrong is put right; nothing is lost.",
@@ -71,6 +72,13 @@ def _taken(detail: Detail, _names: Names) -> str | None:
     return f"{provider} took it." if provider else said
 
 
+def _arrived(detail: Detail, names: Names) -> str | None:
+    provider, said = detail.get("provider"), detail.get("detail")
+    if detail.get("simulated") or not provider:
+        return _taken(detail, names)
+    return f"Reported by {provider}: {said}" if said else f"Reported by {provider}."
+
+
 def _attempt(detail: Detail, _names: Names) -> str:
     provider, connection = detail.get("provider", "a provider"), detail.get("connection")
     through = f"{connection} ({provider})" if connection else provider
@@ -112,14 +120,14 @@ def _opted_out(detail: Detail, names: Names) -> str | None:
 
 def _link(detail: Detail, _names: Names) -> str | None:
     link = detail.get("link")
-    return f"First click: {link}" if link else None
+    return f"On {link}" if link else None
 
 
 _SUMMARIES: Final[Mapping[str, Callable[[Detail, Names], str | None]]] = {
     TimelineEvent.DISPATCHED: _attempt,
     TimelineEvent.FAILOVER: _failover,
     TimelineEvent.SENT: _taken,
-    TimelineEvent.DELIVERED: _taken,
+    TimelineEvent.DELIVERED: _arrived,
     TimelineEvent.RETRY: _retry,
     TimelineEvent.CANCELED: _canceled,
     TimelineEvent.OPTED_OUT: _opted_out,
