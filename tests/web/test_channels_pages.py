@@ -278,6 +278,22 @@ def test_key_files_are_pasted_or_chosen(house: House, every: EveryField) -> None
     assert (found["count"], found["region"], found["token"]) == ("5", "eu", "")
 
 
+def test_no_stored_secret_is_in_the_page(house: House, every: EveryField) -> None:
+    secrets = {"key": "-----BEGIN KEY-----\nsecret-line\n", "token": "a-token-that-is-secret"}
+    stored = {"account": "shown", "chain": "public-line"} | secrets
+    connection_id = store_connection(house, "every", stored)
+    owner = house.owner()
+    path = f"/channels/{connection_id}"
+    form = form_of(owner, path).values
+    refused = owner.client.post(path, data=form | {"field-account": ""})
+    for page in (owner.get(path), refused, owner.submit(path, {}, action=f"{path}/check")):
+        assert "public-line" in page.text
+        assert "secret-line" not in page.text
+        assert "that-is-secret" not in page.text
+    assert owner.client.post(path, data=form).status_code == 302
+    assert opened(house, connection_id)["key"] == secrets["key"]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
