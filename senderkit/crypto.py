@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -26,23 +27,62 @@ _UNUSABLE_HASH: Final = _PASSWORDS.hash(secrets.token_urlsafe(32))
 class Vault:
     """Seals the fields of a connection; the keys live outside the database.
 
-    `keys` are Fernet keys, newest first: the first seals, each of them opens.
+    `keys` are Fernet keys, newest first: the first seals, each of them opens. `reread` returns the
+    keys as they are kept now: another process may have put a new one first while this one runs.
+    Safe to share between threads.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+    def __init__(
+        self, keys: Sequence[str], reread: Callable[[], Sequence[str]] | None = None
+    ) -> None:
+        self._lock = threading.Lock()
+        self._reread = reread
+        self._keys: tuple[str, ...] = ()
+        self._first, self._fernet = self._take(keys)
 
     def seal(self, fields: Mapping[str, str]) -> bytes:
+        """Seals with the first key that is kept now."""
+        self._refresh()
         return self._fernet.encrypt(json.dumps(dict(fields)).encode())
 
     def unseal(self, sealed: bytes) -> dict[str, str]:
         """The fields, or `SealBroken` when no known key opens them."""
         try:
             plain = self._fernet.decrypt(sealed)
-        except InvalidToken as error:
-            raise SealBroken("the stored credentials do not open with any known key") from error
+        except InvalidToken:
+            plain = self._decrypt_anew(sealed)
         fields: dict[str, str] = json.loads(plain)
         return fields
+
+    def reseal(self, sealed: bytes) -> bytes | None:
+        """The same sealed with the first key, or None when it is already. Raises `SealBroken`."""
+        try:
+            self._first.decrypt(sealed)
+        except InvalidToken:
+            return self._fernet.encrypt(self._decrypt_anew(sealed))
+        return None
+
+    def _decrypt_anew(self, sealed: bytes) -> bytes:
+        self._refresh()
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken as error:
+            raise SealBroken("the stored credentials do not open with any known key") from error
+
+    def _refresh(self) -> None:
+        if self._reread is None:
+            return
+        keys = tuple(self._reread())
+        with self._lock:
+            if keys and keys != self._keys:
+                self._first, self._fernet = self._take(keys)
+
+    def _take(self, keys: Sequence[str]) -> tuple[Fernet, MultiFernet]:
+        self._keys = tuple(keys)
+        fernets = [Fernet(key) for key in keys]
+        # MultiFernet refuses an empty list before the first one is asked for.
+        fernet = MultiFernet(fernets)
+        return fernets[0], fernet
 
 
 class Signer:

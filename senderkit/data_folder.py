@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,10 @@ _NOBODYS: Final = frozenset({"lost+found"})
 
 class FolderShared(SenderKitError):
     """The folder holds other things and is open to other users: closing it could break them."""
+
+
+class FolderBusy(SenderKitError):
+    """Another process is changing the secrets of the folder."""
 
 
 def make_folders(path: Path) -> None:
@@ -59,6 +65,45 @@ def kept_secret(path: Path, make: Callable[[], str]) -> str:
             draft.unlink(missing_ok=True)
     path.chmod(0o600)
     return path.read_text(encoding="utf-8").strip()
+
+
+def replace_secret(path: Path, text: str) -> None:
+    """Put another secret in the place of a kept one: the old or the new one, never half of it.
+
+    Readable by us only. Raises `OSError`.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        _write_durably(draft, text)
+        draft.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for it from changing secrets. Raises `FolderBusy`.
+
+    The lock ends with the process, however that ends.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise FolderBusy(f"another process is changing the secrets in {folder}.") from error
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A renaming lasts through a power cut once its folder is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_durably(path: Path, text: str) -> None:

@@ -17,7 +17,12 @@ from urllib.parse import urlsplit
 
 from senderkit import crypto
 from senderkit import setting_values as values
-from senderkit.data_folder import FolderShared, kept_secret, make_private_folder
+from senderkit.data_folder import (
+    FolderShared,
+    kept_secret,
+    make_private_folder,
+    replace_secret,
+)
 from senderkit.domain import Channel
 from senderkit.errors import SettingsError
 from senderkit.seed_keys import SeedKey, parse_seed_keys
@@ -111,12 +116,16 @@ DOCUMENTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be configured. Secrets stay out of `repr`."""
+    """Everything that can be configured. Secrets stay out of `repr`.
+
+    `keeps_encryption_keys`: they are kept in the data folder, not given.
+    """
 
     data_dir: Path
     database_url: str = field(repr=False)
     secret_key: str = field(repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False)
+    keeps_encryption_keys: bool = False
     public_url: str = "http://127.0.0.1:8025"
     host: str = "127.0.0.1"
     port: int = 8025
@@ -292,6 +301,7 @@ def _with_kept_secrets(settings: Settings) -> Settings:
         make_private_folder(folder)
         return replace(
             settings,
+            keeps_encryption_keys=not settings.encryption_keys,
             secret_key=settings.secret_key
             or _kept(folder / _SECRET_KEY_FILE, crypto.new_secret, values.secret_key),
             encryption_keys=settings.encryption_keys
@@ -312,3 +322,29 @@ def _kept(path: Path, make: Callable[[], str], parse: Callable[[str], T]) -> T:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
         problem = f"{path}: {reason}. Restore it from a backup: what it sealed or signed needs it."
         raise SettingsError([problem]) from error
+
+
+def kept_encryption_keys(settings: Settings) -> tuple[str, ...]:
+    """The encryption keys as they are now: those of the data folder may change while we run.
+
+    A file that cannot be read at the moment changes nothing.
+    """
+    if not settings.keeps_encryption_keys:
+        return settings.encryption_keys
+    try:
+        return values.encryption_keys(_encryption_key_path(settings).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+
+
+def keep_encryption_keys(settings: Settings, keys: Iterable[str]) -> None:
+    """Write the keys of the data folder, newest first. Raises `SettingsError`."""
+    path = _encryption_key_path(settings)
+    try:
+        replace_secret(path, "".join(f"{key}\n" for key in keys))
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}."]) from error
+
+
+def _encryption_key_path(settings: Settings) -> Path:
+    return settings.data_dir / _ENCRYPTION_KEY_FILE

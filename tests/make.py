@@ -16,7 +16,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 from werkzeug.test import TestResponse
 
-from senderkit.commands import parse_create_key, parse_set_up
+from senderkit.commands import (
+    Place,
+    parse_create_key,
+    parse_describe_connection,
+    parse_set_up,
+)
 from senderkit.services import access, api_keys, templates
 from senderkit.web.extensions import database
 from senderkit.web.runtime import Runtime, runtime_of
@@ -218,6 +223,40 @@ class House:
         """Change rows behind the product's back."""
         with self.runtime.engine.begin() as connection:
             connection.execute(text(statement), values)
+
+
+SMTP_CREDENTIALS: Final = {
+    "host": "127.0.0.1",
+    "port": "9",
+    "security": "none",
+    "username": "mailer",
+    "password": "correct-horse-battery",
+    "from": "Acme <hello@acme.example>",
+}
+"""Of a mail server at which nothing answers."""
+
+
+def store_connection(
+    house: House,
+    provider: str = "smtp",
+    credentials: Mapping[str, str] = SMTP_CREDENTIALS,
+    *,
+    name: str = "Mail server",
+    place: Place = Place.AUTOMATIC,
+) -> str:
+    """Store a connection in the house; return its id."""
+    command = parse_describe_connection(name, place)
+
+    def work() -> str:
+        session = database.session()
+        workspace = access.find_workspace(session)
+        assert workspace is not None
+        return house.runtime.channels.add(
+            session, workspace.id, provider, command, credentials, now=house.clock()
+        ).uuid
+
+    connection_id: str = house.in_app(work)
+    return connection_id
 
 
 def wait_until(is_so: Callable[[], object], *, seconds: float = 30) -> None:

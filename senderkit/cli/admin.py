@@ -15,6 +15,9 @@ from senderkit.cli.application import (
     read_settings,
     told,
 )
+from senderkit.cli.connections import connections_group
+from senderkit.cli.encryption import rotate_encryption_key
+from senderkit.cli.suppressions import suppressions_group
 from senderkit.commands import (
     SetUp,
     check_password,
@@ -272,3 +275,8 @@ def upgrade_database() -> None:
     app = open_application(read_settings())
     runtime_of(app).close()
     click.echo("The database is up to date.", err=True)
+
+
+admin.add_command(connections_group)
+admin.add_command(suppressions_group)
+admin.add_command(rotate_encryption_key)

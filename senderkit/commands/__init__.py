@@ -17,6 +17,8 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``queries``        `ListMessages`
 ``browsing``       `BrowseMessages`, the dashboard's list
 ``keys``           `CreateKey`
+``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
+``connections``    `DescribeConnection`, the place in a channel's list
 ``people``         `SetUp`, `AddMember`, `ChangePassword`, the password rule
 =================  ===========================================================================
 """
@@ -29,9 +31,14 @@ from typing import Final
 from pydantic import BaseModel
 
 from senderkit.commands.browsing import HELD, BrowseMessages, parse_browse_messages
+from senderkit.commands.connections import (
+    DescribeConnection,
+    Place,
+    parse_describe_connection,
+)
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
-from senderkit.commands.limits import MAX_DATABASE_INTEGER
+from senderkit.commands.limits import MAX_CREDENTIAL, MAX_DATABASE_INTEGER
 from senderkit.commands.metadata_terms import (
     MetadataRow,
     MetadataTerm,
@@ -66,6 +73,16 @@ from senderkit.commands.sends import (
     parse_send,
 )
 from senderkit.commands.strict_json import parse_json, parse_json_object
+from senderkit.commands.suppressions import (
+    SUPPRESSION_COLUMNS,
+    AddSuppression,
+    BadLine,
+    BrowseSuppressions,
+    guarded_cell,
+    parse_add_suppression,
+    parse_browse_suppressions,
+    read_suppressions,
+)
 from senderkit.commands.templates import (
     AddVersion,
     AddVersionBody,
@@ -98,19 +115,26 @@ __all__ = [
     "HELD",
     "IDEMPOTENCY_KEY_SCHEMA",
     "LIST_MESSAGES_QUERY",
+    "MAX_CREDENTIAL",
     "MAX_DATABASE_INTEGER",
     "REQUEST_MODELS",
+    "SUPPRESSION_COLUMNS",
     "AddMember",
+    "AddSuppression",
     "AddVersion",
+    "BadLine",
     "BrowseMessages",
+    "BrowseSuppressions",
     "ChangePassword",
     "ChangeTemplate",
     "CreateKey",
     "CreateTemplate",
+    "DescribeConnection",
     "DescribeTemplate",
     "ListMessages",
     "MetadataRow",
     "MetadataTerm",
+    "Place",
     "QueryParameter",
     "RawSend",
     "Recipient",
@@ -121,16 +145,20 @@ __all__ = [
     "check_password",
     "check_recipient",
     "check_template_content",
+    "guarded_cell",
     "metadata_row",
     "metadata_term",
     "normalized_email",
     "parse_add_member",
+    "parse_add_suppression",
     "parse_add_version",
     "parse_browse_messages",
+    "parse_browse_suppressions",
     "parse_change_password",
     "parse_change_template",
     "parse_create_key",
     "parse_create_template",
+    "parse_describe_connection",
     "parse_describe_template",
     "parse_idempotency_key",
     "parse_json",
@@ -140,4 +168,5 @@ __all__ = [
     "parse_render_template",
     "parse_send",
     "parse_set_up",
+    "read_suppressions",
 ]

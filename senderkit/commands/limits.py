@@ -63,6 +63,11 @@ MAX_METADATA_TERMS: Final = 20
 MAX_LOOKUP_TEXT: Final = 200
 """A longer metadata text is indexed by its hash."""
 
+# -- connections and suppressions ---------------------------------------------------------------
+MAX_CONNECTION_NAME: Final = 100
+MAX_CREDENTIAL: Final = 65_536
+"""Of one field of a provider, key files included."""
+
 # -- keys and people ----------------------------------------------------------------------------
 MAX_KEY_NAME: Final = 100
 MAX_WORKSPACE_NAME: Final = 100

@@ -27,6 +27,7 @@ from senderkit.domain import Channel, JsonObject
 from senderkit.errors import Issue
 
 SLUG_PATTERN: Final = rf"[a-z0-9][a-z0-9._-]{{0,{MAX_SLUG - 1}}}"
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SLUG: Final = re.compile(SLUG_PATTERN)
 _VARIABLE_NAME: Final = re.compile(r"[^\s{}\x00-\x1f\x7f]+")
 
@@ -208,10 +209,14 @@ class DescribeTemplate(Command):
 
 
 class ChangeTemplate(Command):
-    """What a person may change of a template beside its words."""
+    """What a person may change of a template beside its words.
+
+    `connection_id` is the UUID of the connection that it goes through, None for its channel's list.
+    """
 
     description: str | None
     is_essential: bool
+    connection_id: str | None = None
 
 
 class RenderTemplate(Command):
@@ -255,10 +260,19 @@ def parse_describe_template(body: dict[str, Any]) -> DescribeTemplate:
     return DescribeTemplate(description=_parse(DescribeTemplateBody, body).description)
 
 
-def parse_change_template(*, description: str, is_essential: bool) -> ChangeTemplate:
-    """Plain values from a form; an empty description clears it. Raises `InvalidRequest`."""
+def parse_change_template(
+    *, description: str, is_essential: bool, connection_id: str = ""
+) -> ChangeTemplate:
+    """Plain values from a form; an empty one clears what it is for. Raises `InvalidRequest`."""
     described = parse_describe_template({"description": description.strip() or None})
-    return ChangeTemplate(description=described.description, is_essential=is_essential)
+    if connection_id and not _UUID.fullmatch(connection_id):
+        issue = Issue(IssueCode.INVALID_VALUE, ("connection_id",), "Choose one of the list.")
+        refuse([issue])
+    return ChangeTemplate(
+        description=described.description,
+        is_essential=is_essential,
+        connection_id=connection_id or None,
+    )
 
 
 def parse_render_template(body: dict[str, Any] | None) -> RenderTemplate:

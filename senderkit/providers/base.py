@@ -123,6 +123,9 @@ class Provider(ABC):
     With `polls_receipts` it never calls us: its adapter's `receipts_of` asks what became of
     messages, from `receipt_delay_seconds` after the send on, until `receipt_lifetime_seconds` after
     it, when the provider has forgotten them.
+
+    `callback_help` says where the provider takes the address that it reports to, and what to choose
+    there; pages have words for those without.
     """
 
     name: ClassVar[str]
@@ -134,6 +137,7 @@ class Provider(ABC):
     receipt_batch_size: ClassVar[int] = 100
     receipt_delay_seconds: ClassVar[int] = 900
     receipt_lifetime_seconds: ClassVar[int] = 86_400
+    callback_help: ClassVar[str] = ""
 
     def validate(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """The credentials with every field present, defaults filled in and spaces trimmed.

@@ -188,6 +188,11 @@ class PostmarkProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    callback_help = (
+        "In Postmark, open your server, its message stream, then Webhooks, and add one with this "
+        "address. Choose Delivery, Bounce, Spam complaint, Subscription change, Open and Link "
+        "click. Under Basic auth enter the webhook user name and password of this connection."
+    )
     fields = (
         Field(
             "server_token",

@@ -19,11 +19,11 @@ from sqlalchemy import Engine, Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from senderkit.crypto import Vault
-from senderkit.domain import Channel, Clock, new_uuid
+from senderkit.domain import Channel, Clock
 from senderkit.errors import AccountBroken, SealBroken, SettingsError
 from senderkit.http_client import HttpClient
 from senderkit.models import Connection, Message, Template
-from senderkit.providers import PROVIDERS, get_provider
+from senderkit.providers import PROVIDERS
 from senderkit.providers.base import Adapter, Provider
 from senderkit.providers.smtp import connection_fields_from_url
 from senderkit.settings import Settings
@@ -81,8 +81,13 @@ class Connections:
         self._lock = threading.Lock()
 
     @property
+    def environment(self) -> Route | None:
+        """The connection that the environment declares, for email."""
+        return self._environment
+
+    @property
     def has_environment(self) -> bool:
-        """Whether the environment declares a connection, for email."""
+        """Whether the environment declares a connection."""
         return self._environment is not None
 
     def find_route(
@@ -171,44 +176,6 @@ class Connections:
                 "The stored credentials do not open: the encryption key has changed."
             ) from error
 
-    def add(
-        self,
-        session: Session,
-        *,
-        workspace_id: int,
-        provider: str,
-        name: str,
-        credentials: Mapping[str, str],
-        is_default: bool,
-        now: datetime,
-    ) -> Connection:
-        """Store a connection with its credentials sealed.
-
-        A default comes first in the list of its channel, as the first connection of a channel
-        always does; another is outside the list. Raises `NotFound` for an unknown provider and
-        `InvalidRequest` for bad credentials.
-        """
-        kind = get_provider(provider)
-        fields = kind.validate(credentials)
-        listed = find_listed(session, workspace_id, kind.channel)
-        is_listed = is_default or not _has_any(session, workspace_id, kind.channel)
-        added = Connection(
-            uuid=new_uuid(),
-            workspace_id=workspace_id,
-            channel=kind.channel.value,
-            provider=provider,
-            name=name,
-            sealed_fields=self._vault.seal(fields),
-            created_at=now,
-            updated_at=now,
-        )
-        session.add(added)
-        if is_listed:
-            session.flush()
-            put_in_order(session, workspace_id, kind.channel, [added.uuid, *listed])
-        session.commit()
-        return added
-
 
 def find_listed(session: Session, workspace_id: int, channel: Channel) -> list[str]:
     """The ids of the connections in a channel's list, the default first."""
@@ -231,13 +198,6 @@ def put_in_order(
     session.execute(of_channel.values(position=None))
     for place, connection_id in enumerate(connection_ids, 1):
         session.execute(of_channel.where(Connection.uuid == connection_id).values(position=place))
-
-
-def _has_any(session: Session, workspace_id: int, channel: Channel) -> bool:
-    known = select(Connection.id).where(
-        Connection.workspace_id == workspace_id, Connection.channel == channel.value
-    )
-    return session.scalars(known.limit(1)).one_or_none() is not None
 
 
 def _provider(name: str) -> Provider:

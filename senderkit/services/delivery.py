@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from senderkit.changes import take_numbers
-from senderkit.domain import CANCELABLE, AttemptOutcome, may_move
+from senderkit.domain import CANCELABLE, AttemptOutcome, Channel, may_move
 from senderkit.errors import NotCancelable, NotFound
 from senderkit.models import Attempt, Message, MessageContent, TimelineEntry
 from senderkit.outbox import LockedMessage, lock_messages
@@ -231,6 +231,14 @@ def release_held(
     with engine.begin() as connection:
         connections.forget_broken(connection, workspace_id, connection_id)
     return _release(engine, now, by, Message.workspace_id == workspace_id, *of_connection)
+
+
+def release_channel(
+    engine: Engine, workspace_id: int, channel: Channel, *, now: datetime, by: str
+) -> int:
+    """Try again what a channel holds: another connection may deliver it now; return how many."""
+    of_channel = Message.channel == channel.value
+    return _release(engine, now, by, Message.workspace_id == workspace_id, of_channel)
 
 
 def release_unconnected(engine: Engine, *, now: datetime, by: str) -> int:

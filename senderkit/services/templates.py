@@ -38,6 +38,7 @@ from senderkit.errors import (
     TemplateNotPublished,
     VersionNotFound,
 )
+from senderkit.models import Connection as ProviderConnection
 from senderkit.models import Template, TemplateVersion
 from senderkit.rendering import CompiledContent, Rendered, compile_content
 
@@ -334,13 +335,32 @@ def describe_template(
 def change_template(
     session: Session, workspace_id: int, slug: str, command: ChangeTemplate, *, now: datetime
 ) -> Template:
-    """Sends accepted from now on are essential or not; those accepted before stay as they were."""
+    """Sends accepted from now on are essential or not; those accepted before stay as they were.
+
+    Raises `InvalidRequest` for a connection that is not of the template's channel.
+    """
     template = get_template(session, workspace_id, slug)
+    template.connection_id = _find_connection(session, template, command.connection_id)
     template.description = command.description
     template.is_essential = command.is_essential
     template.updated_at = now
     session.commit()
     return template
+
+
+def _find_connection(session: Session, template: Template, connection_id: str | None) -> int | None:
+    if connection_id is None:
+        return None
+    statement = select(ProviderConnection.id).where(
+        ProviderConnection.workspace_id == template.workspace_id,
+        ProviderConnection.channel == template.channel,
+        ProviderConnection.uuid == connection_id,
+    )
+    found = session.scalars(statement).one_or_none()
+    if found is None:
+        message = f"There is no such connection for {template.channel}: choose one of the list."
+        raise InvalidRequest(message, [Issue("invalid_value", ("connection_id",), message)])
+    return found
 
 
 def publish(

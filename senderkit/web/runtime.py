@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from flask import Flask, current_app
@@ -16,6 +17,7 @@ from senderkit.domain import Clock
 from senderkit.http_client import HttpClient
 from senderkit.services.api_keys import UsageRecorder
 from senderkit.services.breakers import Breakers
+from senderkit.services.channels import Channels
 from senderkit.services.connections import Connections
 from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
@@ -23,7 +25,7 @@ from senderkit.services.preparing import Preparing
 from senderkit.services.receipts import ReceiptPoller
 from senderkit.services.sending import Sending
 from senderkit.services.templates import CompiledVersions
-from senderkit.settings import Settings
+from senderkit.settings import Settings, kept_encryption_keys
 
 _EXTENSION: Final = "senderkit"
 _UNSUBSCRIBE_SALT: Final = "unsubscribe"
@@ -42,8 +44,10 @@ class Runtime:
     clock: Clock
     engine: Engine
     reader: Engine
+    vault: Vault
     http: HttpClient
     connections: Connections
+    channels: Channels
     compiled: CompiledVersions
     writer: AcceptanceWriter
     sending: Sending
@@ -75,7 +79,7 @@ class Runtime:
 def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     """Wire the parts on an engine; no thread runs yet."""
     reader = single_reads(engine)
-    vault = Vault(settings.encryption_keys)
+    vault = Vault(settings.encryption_keys, partial(kept_encryption_keys, settings))
     http = HttpClient(allow_private_addresses=settings.allow_private_addresses)
     connections = Connections(vault, clock, settings.smtp_url, settings.mail_from, http)
     compiled = CompiledVersions(reader)
@@ -98,8 +102,10 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         clock=clock,
         engine=engine,
         reader=reader,
+        vault=vault,
         http=http,
         connections=connections,
+        channels=Channels(vault),
         compiled=compiled,
         writer=writer,
         sending=Sending(reader, writer, connections, clock),

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from tests.browser.visitor import Visitor
 
-_ID: Final = re.compile(r"\b(?:msg|key|tpl|mem)_[0-9a-z]{26}\b|\b\d+\b")
+_ID: Final = re.compile(
+    r"\b(?:msg|key|tpl|mem)_[0-9a-z]{26}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d+\b"
+)
 _ASSETS: Final = ("/static/", "/openapi.json")
 
 
@@ -39,7 +41,7 @@ def _kind(path: str) -> str:
 
 def _links(visitor: Visitor) -> list[str]:
     hrefs: list[str] = visitor.page.evaluate(
-        "[...document.querySelectorAll('a[href]')].map(link => link.href)"
+        "[...document.querySelectorAll('a[href]:not([download])')].map(link => link.href)"
     )
     paths = (
         href.removeprefix(visitor.url).partition("#")[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,9 +66,49 @@ def _in_a_week() -> str:
     return (utc_now() + timedelta(days=7)).isoformat()
 
 
+SMTP_FIELDS = {"host": "127.0.0.1", "port": "9", "security": "none", "from": "hello@acme.example"}
+SUPPRESSED = """channel,recipient,reason
+email,ada@example.com,unsubscribed
+email,bob@example.com,complained
+email,eve.with.a.very.long.name.indeed@a-long-host.of.a.company.example.com,bounced
+sms,+15555550100,manual
+"""
+
+
+def connect(server: Server, name: str, *more: str, **fields: str) -> None:
+    """Add a connection from the shell."""
+    given = SMTP_FIELDS | fields
+    options = [part for key, value in given.items() for part in ("--field", f"{key}={value}")]
+    added = ("admin", "connections", "add", "smtp", "--name", name, *options, *more)
+    assert run_cli(server.data_dir, *added).returncode == 0
+
+
+def write(server: Server, statement: str, rows: Sequence[Sequence[Any]] = ((),)) -> None:
+    """Change the server's rows behind its back."""
+    path = server.data_dir / "senderkit.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, timeout=30)) as database, database:
+        database.executemany(statement, rows)
+
+
+def _fill_channels(server: Server) -> None:
+    """A connection in each state, who is suppressed, a template that names its connection."""
+    connect(server, "Mail server", username="mailer", password="correct-horse-battery")
+    connect(server, "Backup of the whole company, in another data centre", "--backup")
+    connect(server, "Spare relay")
+    reason = "The login was refused by the mail server: 535 5.7.8 Authentication failed"
+    write(server, "UPDATE connections SET broken_reason = ? WHERE position = 1", [(reason,)])
+    write(
+        server,
+        "UPDATE templates SET connection_id = "
+        "(SELECT id FROM connections WHERE name = 'Spare relay') WHERE slug = 'receipt'",
+    )
+    imported = ("admin", "suppressions", "import", "-")
+    assert run_cli(server.data_dir, *imported, stdin=SUPPRESSED).returncode == 0
+
+
 def fill(server: Server) -> None:
     """One of everything that a page can show, in test mode: each status, channel and template
-    state, long and foreign text, a revoked key."""
+    state, long and foreign text, a revoked key, connections, suppressions."""
     app = app_of(server)
     for word in ("ada", "failed", "opted-out", "suppressed", "delayed"):
         app.post("/v1/send", email(f"{word}@simulator.senderkit.test", metadata={"order": 1234}))
@@ -94,3 +136,4 @@ def fill(server: Server) -> None:
     listed = run_cli(server.data_dir, "admin", "keys", "list").stdout.splitlines()
     retired = next(line.split("\t")[0] for line in listed if line.endswith("Retired"))
     assert run_cli(server.data_dir, "admin", "keys", "revoke", retired).returncode == 0
+    _fill_channels(server)

@@ -17,6 +17,10 @@ from tests.serving import Server
 Theme = Literal["light", "dark"]
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
+LIGHT_PAGES = (
+    *("/", "/messages", "/suppressions", "/templates", "/channels", "/channels/new/smtp"),
+    *("/keys", "/keys/new"),
+)
 PUBLIC_PAGES = ("/login", "/docs", "/no-such-page")
 
 
@@ -81,7 +85,7 @@ def test_no_page_is_wider_than_its_window(
 
 def test_pages_are_light(owner: Visitor, filled: Server) -> None:
     sizes = {}
-    for path in ("/", "/messages", "/templates", "/keys", "/keys/new"):
+    for path in LIGHT_PAGES:
         owner.go(path)
         sizes[path] = len(owner.page.content().encode())
     static = sum(path.stat().st_size for path in Path("static").iterdir() if path.is_file())

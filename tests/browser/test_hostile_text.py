@@ -10,8 +10,10 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser
 
+from senderkit.crypto import Vault
+from senderkit.domain import new_uuid
 from tests.browser.crawling import crawl
-from tests.browser.filling import App, app_of
+from tests.browser.filling import App, app_of, connect, write
 from tests.browser.visitor import visiting
 from tests.fakes import FakeSmtp
 from tests.make import OWNER, PASSWORD
@@ -40,6 +42,7 @@ _ATTACKS: Final = (
     "\u2028alert(1)//",
     "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
 )
+_SHOWN: Final = ("host", "port", "security", "username", "password", "from")
 PAYLOADS: Final = tuple(opener + attack for opener, attack in itertools.product(_OPENERS, _ATTACKS))
 
 
@@ -85,6 +88,31 @@ def plant(server: Server, smtp: FakeSmtp) -> None:
             _plant_message(live, payload)
             _plant_template(app, number, payload)
             app_of(server, "test", payload[:100])
+    _plant_channels(server)
+
+
+def _plant_channels(server: Server) -> None:
+    """Names, credentials and faults of connections, and who is suppressed."""
+    connect(server, "A connection")
+    vault = Vault([(server.data_dir / "encryption.key").read_text("utf-8").strip()])
+    hostile = PAYLOADS[::10]
+    write(
+        server,
+        "INSERT INTO connections (uuid, workspace_id, channel, provider, name, sealed_fields, "
+        "broken_reason, created_at, updated_at) "
+        "SELECT ?, workspace_id, channel, provider, ?, ?, ?, created_at, updated_at "
+        "FROM connections WHERE name = 'A connection'",
+        [
+            (new_uuid(), payload[:100], vault.seal(dict.fromkeys(_SHOWN, payload)), payload)
+            for payload in hostile
+        ],
+    )
+    write(
+        server,
+        "INSERT INTO suppressions (workspace_id, channel, recipient_key, reason, created_at) "
+        "VALUES (1, 'email', ?, 'manual', 0)",
+        [(payload,) for payload in hostile],
+    )
 
 
 def _plant_message(app: App, payload: str) -> None:

@@ -30,6 +30,11 @@ def test_these_are_all_commands() -> None:
     assert sorted(
         name for name, command in COMMANDS.items() if not hasattr(command, "commands")
     ) == [
+        "admin connections add",
+        "admin connections fields",
+        "admin connections list",
+        "admin connections remove",
+        "admin connections test",
         "admin db upgrade",
         "admin init",
         "admin keys create",
@@ -38,6 +43,9 @@ def test_these_are_all_commands() -> None:
         "admin keys revoke",
         "admin members add",
         "admin members set-password",
+        "admin rotate-encryption-key",
+        "admin suppressions export",
+        "admin suppressions import",
         "admin templates publish",
         "serve",
         "worker",

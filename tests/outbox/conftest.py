@@ -6,20 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
+from senderkit.commands import Place
 from senderkit.domain import Channel, Clock, Outgoing, Receipt
 from senderkit.http_client import HttpClient
-from senderkit.providers.base import Adapter, Provider
-from senderkit.services import access
-from senderkit.web.extensions import database
+from senderkit.providers.base import Adapter, Field, Provider
 from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
-from tests.make import Api, FakeClock, House
+from tests.make import Api, FakeClock, House, store_connection
 from tests.outbox.installation import Installation
 
 React = Callable[[Outgoing], Receipt]
@@ -53,7 +52,7 @@ class FakeProvider(Provider):
     name = "fake-sms"
     label = "Fake"
     channel = Channel.SMS
-    fields = ()
+    fields: ClassVar[tuple[Field, ...]] = ()
     capabilities = frozenset()
 
     def __init__(self) -> None:
@@ -102,23 +101,8 @@ def connect(
     is_default: bool = True,
 ) -> str:
     """Store a connection in the house; return its id."""
-
-    def work() -> str:
-        session = database.session()
-        workspace = access.find_workspace(session)
-        assert workspace is not None
-        return house.runtime.connections.add(
-            session,
-            workspace_id=workspace.id,
-            provider=provider,
-            name=name,
-            credentials=credentials,
-            is_default=is_default,
-            now=house.clock(),
-        ).uuid
-
-    connection_id: str = house.in_app(work)
-    return connection_id
+    place = Place.FIRST if is_default else Place.AUTOMATIC
+    return store_connection(house, provider, credentials, name=name, place=place)
 
 
 def text_message(**more: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from senderkit.commands import Place, parse_describe_connection
 from senderkit.services import access
 from senderkit.web.extensions import database
 from tests.conftest import MakeApp
@@ -31,14 +32,9 @@ def set_up(make_app: MakeApp, clock: FakeClock, bench: PostmarkBench, **settings
         session = database.session()
         workspace = access.find_workspace(session)
         assert workspace is not None
-        house.runtime.connections.add(
-            session,
-            workspace_id=workspace.id,
-            provider="postmark",
-            name="Transactional",
-            credentials=bench.credentials,
-            is_default=True,
-            now=clock(),
+        command = parse_describe_connection("Transactional", Place.FIRST)
+        house.runtime.channels.add(
+            session, workspace.id, "postmark", command, bench.credentials, now=clock()
         )
 
     house.in_app(connect)

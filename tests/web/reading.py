@@ -38,6 +38,7 @@ class _Reader(HTMLParser):
         self._form: Form | None = None
         self._area: tuple[str, list[str]] | None = None
         self._link: tuple[str, list[str]] | None = None
+        self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -48,6 +49,10 @@ class _Reader(HTMLParser):
             self._take_input(given, self._form)
         elif tag == "textarea":
             self._area = (given.get("name", ""), [])
+        elif tag == "select":
+            self._select = given.get("name", "")
+        elif tag == "option" and self._form is not None:
+            self._take_option(given, self._form)
         elif tag == "a" and "href" in given:
             self._link = (given["href"], [])
         elif tag == "iframe":
@@ -55,10 +60,17 @@ class _Reader(HTMLParser):
 
     def _take_input(self, given: dict[str, str], form: Form) -> None:
         is_box = given.get("type") in {"checkbox", "radio"}
+        if given.get("type") == "file":
+            return
         if not is_box or "checked" in given:
             # A browser drops line breaks from a one-line field.
             value = given.get("value", "").replace("\r", "").replace("\n", "")
             form.values[given.get("name", "")] = value
+
+    def _take_option(self, given: dict[str, str], form: Form) -> None:
+        """The one that is selected, else the first."""
+        if "selected" in given or self._select not in form.values:
+            form.values[self._select] = given.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":

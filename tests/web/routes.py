@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Table, select
 
 from senderkit.models import Base
-from tests.make import House
+from tests.make import House, store_connection
 
 _USES: Final = frozenset({"use_count", "last_used_at", "last_used_route", "last_used_address"})
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -58,10 +58,11 @@ class Furnished:
 
 
 def furnish(house: House) -> Furnished:
-    """Fill a house: a message, a template with a published version, a key."""
+    """Fill a house: a message, a template with a published version, a key, a connection."""
     house.template()
     message_id = house.api().send()
     house.deliver()
+    connection_id = store_connection(house)
     key_id = house.rows("SELECT public_id FROM api_keys")[0][0]
     values = {
         ("static", "filename"): "app.css",
@@ -71,6 +72,8 @@ def furnish(house: House) -> Furnished:
         ("messages", "public_id"): message_id,
         ("templates", "slug"): "welcome",
         ("templates", "number"): 1,
+        ("channels", "connection_id"): connection_id,
+        ("channels", "provider"): "smtp",
         ("keys", "public_id"): key_id,
         ("hooks", "provider"): "postmark",
         ("hooks", "connection_id"): "00000000-0000-4000-8000-000000000000",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from senderkit.commands import Place, parse_describe_connection
 from senderkit.services.attention import MAX_HELD_COUNTED
 from senderkit.web.extensions import database
 from tests.conftest import MakeApp
@@ -59,15 +60,8 @@ def connect(house: House, smtp: FakeSmtp) -> None:
 
     def work() -> None:
         session = database.session()
-        house.runtime.connections.add(
-            session,
-            workspace_id=1,
-            provider="smtp",
-            name="Mail server",
-            credentials=credentials,
-            is_default=True,
-            now=house.clock(),
-        )
+        command = parse_describe_connection("Mail server", Place.FIRST)
+        house.runtime.channels.add(session, 1, "smtp", command, credentials, now=house.clock())
 
     house.in_app(work)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from senderkit.domain import Channel
-from tests.make import OWNER, Api, House, Pages, email_content
+from tests.make import OWNER, Api, House, Pages, email_content, store_connection
 from tests.web.reading import read
 
 CONTENTS: dict[str, dict[str, Any]] = {
@@ -315,6 +315,35 @@ def test_a_description_that_is_too_long_is_told_and_kept(house: House, owner: Pa
     assert (form["description"], form["is_essential"]) == ("x" * 2001, "yes")
     assert 'id="f-description-error"' in answer.text
     assert "Version 1 is live" in page.text
+
+
+def test_a_template_names_its_connection(house: House, owner: Pages) -> None:
+    house.template("welcome")
+    path = "/templates/welcome"
+    assert "connection_id" not in read(owner.get(path).text).form(path).values
+    connection_id = store_connection(house)
+    form = read(owner.get(path).text).form(path).values
+    assert form["connection_id"] == ""
+    owner.client.post(path, data=form | {"connection_id": connection_id})
+    assert read(owner.get(path).text).form(path).values["connection_id"] == connection_id
+    assert "named by welcome" in read(owner.get("/channels").text).text
+    owner.client.post(path, data=form | {"connection_id": ""})
+    assert house.rows("SELECT connection_id FROM templates") == [(None,)]
+
+
+@pytest.mark.parametrize("wanted", ["00000000-0000-4000-8000-000000000000", "x", "a\0b"])
+def test_a_connection_of_nobody_or_of_another_channel_is_told(
+    house: House, owner: Pages, wanted: str
+) -> None:
+    house.template("code", channel="sms", content={"body": "B"})
+    store_connection(house)
+    path = "/templates/code"
+    answer = owner.submit(path, {"connection_id": wanted}, action=path)
+    assert answer.status_code == 422
+    assert "Connection:" in read(answer.text).text
+    assert house.rows("SELECT connection_id FROM templates") == [(None,)]
+    [(other,)] = house.rows("SELECT uuid FROM connections")
+    assert owner.submit(path, {"connection_id": other}, action=path).status_code == 422
 
 
 def test_an_essential_template_can_be_made_at_once(api: Api, house: House, owner: Pages) -> None:

@@ -6,10 +6,12 @@ from flask import Flask
 
 from senderkit.web.dashboard import (
     access,
+    channels,
     keys,
     messages,
     overview,
     styleguide,
+    suppressions,
     templates,
     unsubscribe,
 )
@@ -25,7 +27,7 @@ def add_dashboard(app: Flask) -> None:
     add_frame(app)
     # Without a context processor: it would ask the database for every page, errors included.
     login_manager.init_app(app, add_context_processor=False)
-    for area in (access, overview, messages, templates, keys, unsubscribe):
+    for area in (access, overview, messages, templates, channels, keys, suppressions, unsubscribe):
         app.register_blueprint(area.pages)
     if runtime_of(app).settings.debug:
         app.register_blueprint(styleguide.pages)

@@ -165,13 +165,10 @@ def _steps(progress: Progress) -> list[dict[str, Any]]:
         },
         {
             "title": "Connect a provider",
-            "text": (
-                "For email by SMTP, set SENDERKIT_SMTP_URL and SENDERKIT_MAIL_FROM and start the "
-                "server again."
-            ),
+            "text": "Live messages leave through the accounts that you have already.",
             "done": progress.has_connection,
-            "url": None,
-            "action": None,
+            "url": url_for("channels.choose"),
+            "action": "Add connection",
         },
         {
             "title": "Publish a template",

@@ -17,7 +17,7 @@ from senderkit.commands import parse_add_version, parse_change_template, parse_c
 from senderkit.domain import Channel
 from senderkit.errors import InvalidRequest, SlugTaken, VersionNotFound
 from senderkit.models import Template, TemplateVersion
-from senderkit.services import templates
+from senderkit.services import channels, templates
 from senderkit.web.dashboard.frame import page, viewer
 from senderkit.web.dashboard.template_form import (
     NOTHING,
@@ -194,8 +194,25 @@ def _show_page(
         is_mjml=version.content.get("mjml") is not None,
         values=values,
         errors=errors,
-        settings=settings or {"description": row.description, "is_essential": row.is_essential},
+        connections=_connections(template),
+        settings=settings or _settings(template),
     )
+
+
+def _connections(template: Template) -> list[tuple[str, str]]:
+    """What the template may go through: id and name of each connection of its channel."""
+    found = channels.list_connections(session(), template.workspace_id)
+    return [(each.uuid, each.name) for each in found if each.channel == template.channel]
+
+
+def _settings(template: Template) -> Mapping[str, object]:
+    found = channels.list_connections(session(), template.workspace_id)
+    own = next((each.uuid for each in found if each.id == template.connection_id), "")
+    return {
+        "description": template.description,
+        "is_essential": template.is_essential,
+        "connection_id": own,
+    }
 
 
 @pages.post("/<slug>/versions")
@@ -238,19 +255,26 @@ def publish(slug: str) -> ResponseReturnValue:
 
 @pages.post("/<slug>")
 def describe(slug: str) -> ResponseReturnValue:
-    """Change the description and whether it is essential."""
+    """Change the description, whether it is essential, and what it goes through."""
     workspace_id, form = viewer().workspace_id, request.form
     template = templates.get_template(session(), workspace_id, slug)
     description, is_essential = form.get("description", ""), "is_essential" in form
+    connection_id = form.get("connection_id", "")
     try:
-        command = parse_change_template(description=description, is_essential=is_essential)
+        command = parse_change_template(
+            description=description, is_essential=is_essential, connection_id=connection_id
+        )
+        templates.change_template(session(), workspace_id, slug, command, now=runtime().clock())
     except InvalidRequest as error:
         version = _get_version(template, "")
         values = shown_values(Channel(template.channel), _base_of(version))
-        typed = {"description": description, "is_essential": is_essential}
         errors = editor_errors(Channel(template.channel), error)
+        typed = {
+            "description": description,
+            "is_essential": is_essential,
+            "connection_id": connection_id,
+        }
         return _show_page(template, version, values, errors, typed), 422
-    templates.change_template(session(), workspace_id, slug, command, now=runtime().clock())
     flash("The settings are saved.", "success")
     return redirect(url_for("templates.show", slug=slug))
 
