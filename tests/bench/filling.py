@@ -33,7 +33,7 @@ _CHANNEL: Final = (
     "WHEN n % 20 < 19 THEN 'push' ELSE 'web-push' END"
 )
 _SLUG: Final = "CASE WHEN n % 10 < 2 THEN NULL ELSE 'template-' || (n % 40) END"
-_RECIPIENT: Final = "'user' || ((n * 7919) % 200000) || '@example.com'"
+_RECIPIENT: Final = "'user' || ((CAST(n AS BIGINT) * 7919) % 200000) || '@example.com'"
 _VARS: Final = """'{"name":"User ' || n || '","total":' || (n % 500) || '}'"""
 _METADATA: Final = (
     """'{"order":"A-' || n || '","customer":' || (n % :customers) || ',"plan":"' || """
