@@ -8,6 +8,7 @@ thread at all: the front was chosen for that.
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import signal
 import sys
@@ -39,6 +40,9 @@ _MOST_CONNECTIONS: Final = 8192
 _BACKLOG: Final = 1024
 _ONCE: Final = "idempotency-key"
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SENDS: Final = frozenset({"/v1/send", "/v1/send-raw"})
+_SEND_THREADS: Final = 2
+"""For sends with small bodies, which wait for nothing: more threads would only take turns."""
 
 Job = Callable[[], Any]
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -88,6 +92,8 @@ class ThreadPool:
         self, future: asyncio.Future[Any], value: Any, error: BaseException | None = None
     ) -> None:
         """End a future of the loop's, from any thread."""
+        if self._loop.is_closed():
+            return  # the server has ended, and with it whoever waited
         with self._lock:
             self._finished.append((future, value, error))
             if self._is_scheduled:
@@ -116,12 +122,14 @@ class Front:
         self._threads = threads
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: ThreadPool | None = None
+        self._sends: ThreadPool | None = None
         self._keys: KeyReads | None = None
         self._intake: Intake | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._pool = ThreadPool(self._threads, loop)
+        self._sends = ThreadPool(_SEND_THREADS, loop)
         self._keys = KeyReads(partial(read_key, self._app), loop)
         self._intake = Intake(loop, self._knows_key)
 
@@ -140,7 +148,7 @@ class Front:
         environ = _environ(scope, taken.body)
         environ[BODY_FAULT] = taken.fault or _find_header_fault(scope.headers)
         if is_api_path(scope.path):
-            status, headers, content = await self._answer_of_api(environ)
+            status, headers, content = await self._answer_of_api(environ, taken)
         else:
             status, headers, content = await self._run(environ)
         if taken.fault is not None:
@@ -148,17 +156,21 @@ class Front:
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 
-    async def _answer_of_api(self, environ: dict[str, Any]) -> Answer:
+    async def _answer_of_api(self, environ: dict[str, Any], taken: Taken) -> Answer:
         assert self._keys is not None  # noqa: S101 - granian calls __rsgi_init__ first
         authorization = environ.get("HTTP_AUTHORIZATION")
         if authorization:
             environ[KEY_READ] = await self._keys.read(authorization)
-        if environ["REQUEST_METHOD"] != "POST":
-            return await self._run(environ)
+        if environ["PATH_INFO"] in _SENDS and not taken.reserved:
+            return await self._answer_of_send(environ)
+        return await self._run(environ)
+
+    async def _answer_of_send(self, environ: dict[str, Any]) -> Answer:
         assert self._loop is not None  # noqa: S101
+        assert self._sends is not None  # noqa: S101
         done: asyncio.Future[None] = self._loop.create_future()
-        deferral = environ[DEFERRAL] = Deferral(partial(self._settle, done))
-        answer = await self._run(environ)
+        deferral = environ[DEFERRAL] = Deferral(partial(self._sends.settle, done, None))
+        answer: Answer = await self._sends.run(lambda: _run_wsgi(self._app, environ))
         return await self._hold_back(answer, deferral, done) if deferral.is_holding else answer
 
     async def _hold_back(
@@ -176,19 +188,15 @@ class Front:
         assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
         return self._pool.run(lambda: _run_wsgi(self._app, environ))
 
-    def _settle(self, done: asyncio.Future[None]) -> None:
-        assert self._pool is not None  # noqa: S101
-        self._pool.settle(done, None)
-
     async def _knows_key(self, authorization: str) -> bool:
         """For a look before a large body. What happened to the database the guard will say."""
         assert self._keys is not None  # noqa: S101 - granian calls __rsgi_init__ first
         return await self._keys.read(authorization) is not None
 
     def close(self) -> None:
-        if self._pool is not None and self._keys is not None:
-            self._keys.close()
-            self._pool.close()
+        for part in (self._keys, self._sends, self._pool):
+            if part is not None:
+                part.close()
 
 
 def _end(done: asyncio.Future[None]) -> None:
@@ -271,6 +279,8 @@ def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
 async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
     """Serve any Flask application until SIGTERM or SIGINT."""
     front = Front(app, threads)
+    gc.collect()
+    gc.freeze()  # what is there now stays: no collection need look at it
     server = Server(
         front,
         address=host,
