@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine
 
 from senderkit import outbox
 from senderkit.calls import Calls, Result
-from senderkit.database import is_outage, read_only
+from senderkit.database import is_outage, single_reads
 from senderkit.domain import Channel, Clock
 from senderkit.errors import AccountBroken
 from senderkit.outbox import Claim, Place
@@ -98,7 +98,7 @@ class Dispatcher:
         repeats_in_doubt: Set[Channel] = frozenset(Channel),
     ) -> None:
         self._engine = engine
-        self._reader = read_only(engine)
+        self._reader = single_reads(engine)
         self._preparing = preparing
         self._breakers = breakers
         self._clock = clock
