@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import click
@@ -16,9 +16,11 @@ from senderkit.domain import Channel
 from senderkit.errors import NotFound
 from senderkit.models import Connection
 from senderkit.providers.base import Field, FieldType, Provider
+from senderkit.providers.vapid import new_vapid_keys
 from senderkit.services import channels, connection_checks
 from senderkit.services.channel_list import provider_label
 from senderkit.services.connection_checks import Target
+from senderkit.web.callbacks import callback_url
 from senderkit.web.runtime import runtime_of
 
 Found = TypeVar("Found")
@@ -43,6 +45,15 @@ def list_fields(provider: str | None) -> None:
         return
     for field in _get_provider(provider).fields:
         click.echo("\t".join((field.name, _traits(field), f"{field.label}: {field.help}")))
+
+
+@connections_group.command("vapid")
+@told
+def make_vapid_keys() -> None:
+    """Make a key pair for web push and print it: the public key for browsers, the private one."""
+    keys = new_vapid_keys()
+    click.echo(f"public_key\t{keys.public_key}")
+    click.echo(f"private_key\t{keys.private_key}")
 
 
 def _get_provider(name: str) -> Provider:
@@ -108,6 +119,9 @@ def add(
             session, workspace_id, provider, command, credentials, now=at_hand.clock()
         )
         click.echo(added.uuid)
+        if address := _find_callback_url(app, added, credentials):
+            click.echo(f"Callback address: {address}", err=True)
+        click.echo(kind.callback_help, err=True)
         _release(app, session, workspace_id, kind.channel)
 
 
@@ -158,6 +172,16 @@ def _release(app: Flask, session: Session, workspace_id: int, channel: Channel) 
         click.echo(f"Held messages that are tried again: {count}.", err=True)
 
 
+def _find_callback_url(
+    app: Flask, found: Connection, fields: Mapping[str, str] | None
+) -> str | None:
+    """Where its provider reports to; None when it reports nothing by callback."""
+    at_hand = runtime_of(app)
+    target = Target(found.name, Channel(found.channel), found.provider, fields)
+    reports = connection_checks.reports_by_callback(target, at_hand.clock, at_hand.http)
+    return callback_url(found.provider, found.uuid) if reports else None
+
+
 # -- the others -------------------------------------------------------------------------------
 
 
@@ -174,6 +198,23 @@ def _columns(each: Connection) -> tuple[str, ...]:
     state = f"broken: {each.broken_reason}" if each.broken_reason else "working"
     place = str(each.position) if each.position else "by name"
     return each.uuid, each.channel, place, each.provider, state, each.name
+
+
+@connections_group.command("callback")
+@click.argument("id")
+@told
+def tell_callback(id: str) -> None:  # noqa: A002 - the word that the help shows
+    """Print the address that the provider of the connection ID reports to, if it does.
+
+    What to do with it at the provider is told on standard error.
+    """
+    with opened_session() as (app, session):
+        workspace_id, at_hand = get_workspace(session).id, runtime_of(app)
+        found = _told_how(lambda: channels.get_connection(session, workspace_id, id))
+        fields = at_hand.channels.find_credentials(found)
+        if address := _find_callback_url(app, found, fields):
+            click.echo(address)
+        click.echo(_get_provider(found.provider).callback_help, err=True)
 
 
 @connections_group.command("test")

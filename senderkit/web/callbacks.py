@@ -48,6 +48,11 @@ def take(provider: str, connection_id: str) -> Response:
     return _plain(200, "ok")
 
 
+def callback_url(provider: str, connection_id: str) -> str:
+    """The address at which the provider of a connection finds `take`."""
+    return f"{runtime().settings.public_url}{CALLBACK_PREFIX}/{provider}/{connection_id}"
+
+
 def _callback() -> Callback:
     """The call as the provider made it: it knows us by the public address."""
     asked = current_request()
