@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import click
@@ -119,8 +119,8 @@ def add(
             session, workspace_id, provider, command, credentials, now=at_hand.clock()
         )
         click.echo(added.uuid)
-        if address := _find_callback_url(app, added, credentials):
-            click.echo(f"Callback address: {address}", err=True)
+        if kind.reports_by_callback:
+            click.echo(f"Callback address: {callback_url(provider, added.uuid)}", err=True)
         click.echo(kind.callback_help, err=True)
         _release(app, session, workspace_id, kind.channel)
 
@@ -172,16 +172,6 @@ def _release(app: Flask, session: Session, workspace_id: int, channel: Channel) 
         click.echo(f"Held messages that are tried again: {count}.", err=True)
 
 
-def _find_callback_url(
-    app: Flask, found: Connection, fields: Mapping[str, str] | None
-) -> str | None:
-    """Where its provider reports to; None when it reports nothing by callback."""
-    at_hand = runtime_of(app)
-    target = Target(found.name, Channel(found.channel), found.provider, fields)
-    reports = connection_checks.reports_by_callback(target, at_hand.clock, at_hand.http)
-    return callback_url(found.provider, found.uuid) if reports else None
-
-
 # -- the others -------------------------------------------------------------------------------
 
 
@@ -208,13 +198,13 @@ def tell_callback(id: str) -> None:  # noqa: A002 - the word that the help shows
 
     What to do with it at the provider is told on standard error.
     """
-    with opened_session() as (app, session):
-        workspace_id, at_hand = get_workspace(session).id, runtime_of(app)
+    with opened_session() as (_, session):
+        workspace_id = get_workspace(session).id
         found = _told_how(lambda: channels.get_connection(session, workspace_id, id))
-        fields = at_hand.channels.find_credentials(found)
-        if address := _find_callback_url(app, found, fields):
-            click.echo(address)
-        click.echo(_get_provider(found.provider).callback_help, err=True)
+        kind = _get_provider(found.provider)
+        if kind.reports_by_callback:
+            click.echo(callback_url(found.provider, found.uuid))
+        click.echo(kind.callback_help, err=True)
 
 
 @connections_group.command("test")

@@ -133,8 +133,9 @@ class Provider(ABC):
     messages, from `receipt_delay_seconds` after the send on, until `receipt_lifetime_seconds` after
     it, when the provider has forgotten them.
 
-    `callback_help` says where the provider takes the address that it reports to and what to choose
-    there, or that it reports nothing. `makes` names the button that lets `new_secrets` fill in
+    With `reports_by_callback` it calls us, and its adapter has `events_from`. `callback_help` says
+    where the provider takes the address that it reports to and what to choose there, or that it
+    reports nothing. `makes` names the button that lets `new_secrets` fill in
     secret fields of a new connection; without it they are given by a person.
     """
 
@@ -147,6 +148,7 @@ class Provider(ABC):
     receipt_batch_size: ClassVar[int] = 100
     receipt_delay_seconds: ClassVar[int] = 900
     receipt_lifetime_seconds: ClassVar[int] = 86_400
+    reports_by_callback: ClassVar[bool] = False
     callback_help: ClassVar[str] = ""
     makes: ClassVar[str] = ""
 

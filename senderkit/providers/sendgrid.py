@@ -155,6 +155,7 @@ class SendGridProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    reports_by_callback = True
     callback_help = (
         "In SendGrid, open Settings, Mail Settings, Event Webhooks, and create one with this "
         "address. Choose Delivered, Bounced, Dropped, Spam Reports, Unsubscribed, Group "

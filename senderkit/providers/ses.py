@@ -157,6 +157,7 @@ class SesProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    reports_by_callback = True
     callback_help = (
         "In Amazon SNS, create a standard topic in the same region, enter its ARN in this "
         "connection's settings, then subscribe this address to it over HTTPS, raw message delivery "

@@ -224,6 +224,7 @@ class TwilioProvider(Provider):
     label = "Twilio"
     channel = Channel.SMS
     capabilities = frozenset()
+    reports_by_callback = True
     callback_help = (
         "Enter this address as the callback address in this connection's settings: every message "
         "then asks Twilio to report to it. For replies that say STOP, enter it in the Twilio "

@@ -83,6 +83,11 @@ def test_it_says_where_it_reports_to_or_that_it_does_not(name: str) -> None:
     assert bool(reports) == ("this address" in words)
 
 
+def test_it_says_whether_it_reports_by_callback(name: str, adapter: Adapter) -> None:
+    takes_callbacks = type(adapter).events_from is not Adapter.events_from
+    assert get_provider(name).reports_by_callback == takes_callbacks
+
+
 def test_secrets_that_it_makes_up_are_valid_and_new_each_time(name: str) -> None:
     provider = get_provider(name)
     made = provider.new_secrets()

@@ -176,18 +176,17 @@ def _show_page(
         opens=target.fields is not None,
         facts=kind.public_facts(stored) if kind else (),
         to=viewer().member.email if to is None and row.channel is Channel.EMAIL else to or "",
-        **_reporting(row, target, kind),
+        **_reporting(row, kind),
     )
 
 
-def _reporting(row: ConnectionRow, target: Target, kind: Provider | None) -> dict[str, Any]:
+def _reporting(row: ConnectionRow, kind: Provider | None) -> dict[str, Any]:
     """What its provider reports, and how."""
     public_url = runtime().settings.public_url
-    is_called = connection_checks.reports_by_callback(target, runtime().clock, runtime().http)
     is_reachable = not is_loopback(urlsplit(public_url).hostname or "")
     return {
         "callback_url": callback_url(row.provider, row.connection_id)
-        if is_called and not row.is_environment
+        if kind and kind.reports_by_callback and not row.is_environment
         else None,
         "callback_help": kind.callback_help if kind else "",
         "public_url_fault": None
