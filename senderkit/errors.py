@@ -37,6 +37,7 @@
     │   ├── OutcomeUnknown            the reply was lost after the body left
     │   └── Unsupported               this provider cannot say what the message asks for
     ├── CallbackRefused               a provider's call to us does not prove where it comes from
+    ├── ReportedTooEarly              a provider's report came before our own call had ended
     └── SealBroken                    a sealed credential does not open with any known key
 
 The HTTP status of an `ApiError` is decided in `senderkit.web.errors`, nowhere else.
@@ -271,6 +272,10 @@ class Unsupported(DeliveryError):
 
 class CallbackRefused(SenderKitError):
     """A call of a provider has no signature or secret, or a wrong or stale one: answered 401."""
+
+
+class ReportedTooEarly(SenderKitError):
+    """A provider reports on what may be a message still under way: it shall say it again."""
 
 
 class SealBroken(SenderKitError):

@@ -19,7 +19,7 @@ TARGET: Final = re.compile(r"(?:`|^\s*)(?:[A-Z_]+=\S+ )*make ([a-z]+)", re.MULTI
 SETTING: Final = re.compile(r"\bSENDERKIT_([A-Z_]+)\b")
 
 CLIENT_SETTINGS: Final = {"API_KEY", "BASE_URL", "TIMEOUT", "MAX_RETRIES", "WEBHOOK_SECRET"}
-TEST_SETTINGS: Final = {"TEST_POSTGRES_URL", "REQUIRE_POSTGRES", "REQUIRE_BROWSER"}
+TEST_SETTINGS: Final = {"TEST_POSTGRES_URL", "TEST_SENDS", "REQUIRE_POSTGRES", "REQUIRE_BROWSER"}
 
 
 def settings_table() -> str:

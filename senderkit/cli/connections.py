@@ -16,9 +16,11 @@ from senderkit.domain import Channel
 from senderkit.errors import NotFound
 from senderkit.models import Connection
 from senderkit.providers.base import Field, FieldType, Provider
+from senderkit.providers.vapid import new_vapid_keys
 from senderkit.services import channels, connection_checks
 from senderkit.services.channel_list import provider_label
 from senderkit.services.connection_checks import Target
+from senderkit.web.callbacks import callback_url
 from senderkit.web.runtime import runtime_of
 
 Found = TypeVar("Found")
@@ -43,6 +45,15 @@ def list_fields(provider: str | None) -> None:
         return
     for field in _get_provider(provider).fields:
         click.echo("\t".join((field.name, _traits(field), f"{field.label}: {field.help}")))
+
+
+@connections_group.command("vapid")
+@told
+def make_vapid_keys() -> None:
+    """Make a key pair for web push and print it: the public key for browsers, the private one."""
+    keys = new_vapid_keys()
+    click.echo(f"public_key\t{keys.public_key}")
+    click.echo(f"private_key\t{keys.private_key}")
 
 
 def _get_provider(name: str) -> Provider:
@@ -108,6 +119,9 @@ def add(
             session, workspace_id, provider, command, credentials, now=at_hand.clock()
         )
         click.echo(added.uuid)
+        if kind.reports_by_callback:
+            click.echo(f"Callback address: {callback_url(provider, added.uuid)}", err=True)
+        click.echo(kind.callback_help, err=True)
         _release(app, session, workspace_id, kind.channel)
 
 
@@ -174,6 +188,23 @@ def _columns(each: Connection) -> tuple[str, ...]:
     state = f"broken: {each.broken_reason}" if each.broken_reason else "working"
     place = str(each.position) if each.position else "by name"
     return each.uuid, each.channel, place, each.provider, state, each.name
+
+
+@connections_group.command("callback")
+@click.argument("id")
+@told
+def tell_callback(id: str) -> None:  # noqa: A002 - the word that the help shows
+    """Print the address that the provider of the connection ID reports to, if it does.
+
+    What to do with it at the provider is told on standard error.
+    """
+    with opened_session() as (_, session):
+        workspace_id = get_workspace(session).id
+        found = _told_how(lambda: channels.get_connection(session, workspace_id, id))
+        kind = _get_provider(found.provider)
+        if kind.reports_by_callback:
+            click.echo(callback_url(found.provider, found.uuid))
+        click.echo(kind.callback_help, err=True)
 
 
 @connections_group.command("test")

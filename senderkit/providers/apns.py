@@ -168,6 +168,10 @@ class ApnsProvider(Provider):
     label = "APNs"
     channel = Channel.PUSH
     capabilities = frozenset()
+    callback_help = (
+        "Apple reports nothing once it has taken a message, which stays at sent. A device token "
+        "that has died shows with the next message to it."
+    )
     fields = (
         Field(
             "private_key",

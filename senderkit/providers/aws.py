@@ -37,7 +37,7 @@ from senderkit.errors import (
     Refused,
     Unavailable,
 )
-from senderkit.http_client import HttpClient, Reply, Request, Timeouts
+from senderkit.http_client import HttpClient, Reply, Request, Timeouts, check_url
 from senderkit.providers.base import Callback, Field
 from senderkit.providers.callbacks import json_object, moment_of
 from senderkit.providers.over_http import HttpAdapter
@@ -138,6 +138,7 @@ class AwsAdapter(HttpAdapter):
         return self._credentials["base_url"] or own
 
     def _call(self, request: Request) -> Reply:
+        check_url(request.url)  # botocore crashes on what is no address
         signed = sign(request, self.service, self._credentials, self._clock())
         reply = super()._call(signed)
         # A server that repeats its request must not make us show what was made from the secret.

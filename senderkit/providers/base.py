@@ -70,6 +70,15 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What follows from stored credentials and is for everybody to know, such as a public key."""
+
+    label: str
+    help: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Callback:
     """A provider's call to us, as it came: `headers` by lower-case name, the raw `body`.
 
@@ -124,8 +133,10 @@ class Provider(ABC):
     messages, from `receipt_delay_seconds` after the send on, until `receipt_lifetime_seconds` after
     it, when the provider has forgotten them.
 
-    `callback_help` says where the provider takes the address that it reports to, and what to choose
-    there; pages have words for those without.
+    With `reports_by_callback` it calls us, and its adapter has `events_from`. `callback_help` says
+    where the provider takes the address that it reports to and what to choose there, or that it
+    reports nothing. `makes` names the button that lets `new_secrets` fill in
+    secret fields of a new connection; without it they are given by a person.
     """
 
     name: ClassVar[str]
@@ -137,7 +148,9 @@ class Provider(ABC):
     receipt_batch_size: ClassVar[int] = 100
     receipt_delay_seconds: ClassVar[int] = 900
     receipt_lifetime_seconds: ClassVar[int] = 86_400
+    reports_by_callback: ClassVar[bool] = False
     callback_help: ClassVar[str] = ""
+    makes: ClassVar[str] = ""
 
     def validate(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """The credentials with every field present, defaults filled in and spaces trimmed.
@@ -164,6 +177,14 @@ class Provider(ABC):
             reasons = " ".join(issue.message for issue in error.issues)
             raise AccountBroken(readable(f"{error.message} {reasons}")) from error
         return self.make_adapter(values, clock, http)
+
+    def new_secrets(self) -> dict[str, str]:
+        """Fresh values of the secret fields that this server can make up."""
+        return {}
+
+    def public_facts(self, values: Mapping[str, str]) -> Sequence[Fact]:
+        """What the page of a connection with these fields shows for others to use."""
+        return ()
 
     @abstractmethod
     def make_adapter(self, values: Mapping[str, str], clock: Clock, http: HttpClient) -> Adapter:

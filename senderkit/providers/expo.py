@@ -113,6 +113,10 @@ class ExpoProvider(Provider):
     capabilities = frozenset()
     polls_receipts = True
     receipt_batch_size = 300
+    callback_help = (
+        "There is nothing to set up: Expo is asked for the receipt of each message, from 15 "
+        "minutes after it was sent on."
+    )
     fields = (
         Field(
             "access_token",

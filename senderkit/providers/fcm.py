@@ -153,6 +153,10 @@ class FcmProvider(Provider):
     label = "Firebase Cloud Messaging"
     channel = Channel.PUSH
     capabilities = frozenset()
+    callback_help = (
+        "Google reports nothing once it has taken a message, which stays at sent. A device token "
+        "that has died shows with the next message to it."
+    )
     fields = (
         Field(
             "service_account",

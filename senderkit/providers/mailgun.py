@@ -174,6 +174,13 @@ class MailgunProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    reports_by_callback = True
+    callback_help = (
+        "In Mailgun, open Sending, Webhooks, choose the domain, and add this address for Delivered "
+        "Messages, Permanent Failure, Spam Complaints, Unsubscribes, Opened Messages and Clicked "
+        "Messages. Mailgun signs with the HTTP webhook signing key: enter it in this connection's "
+        "settings."
+    )
     fields = (
         Field(
             "region",

@@ -148,6 +148,13 @@ class MessageBirdProvider(Provider):
     label = "MessageBird (classic)"
     channel = Channel.SMS
     capabilities = frozenset()
+    reports_by_callback = True
+    callback_help = (
+        "Enter this address as the callback address in this connection's settings: every message "
+        "then asks MessageBird to report to it. For replies that say STOP, let the flow of your "
+        "number forward incoming messages to it as well. MessageBird signs with the signing key of "
+        "the Developers settings."
+    )
     fields = (
         Field(
             "access_key",

@@ -188,6 +188,7 @@ class PostmarkProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    reports_by_callback = True
     callback_help = (
         "In Postmark, open your server, its message stream, then Webhooks, and add one with this "
         "address. Choose Delivery, Bounce, Spam complaint, Subscription change, Open and Link "

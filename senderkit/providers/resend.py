@@ -184,6 +184,13 @@ class ResendProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    reports_by_callback = True
+    callback_help = (
+        "In Resend, open Webhooks and add one with this address. Choose email.delivered, "
+        "email.bounced, email.failed, email.suppressed, email.complained, email.opened and "
+        "email.clicked. Enter its signing secret, which begins with whsec_, in this connection's "
+        "settings."
+    )
     fields = (
         Field(
             "api_key",

@@ -155,6 +155,13 @@ class SendGridProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    reports_by_callback = True
+    callback_help = (
+        "In SendGrid, open Settings, Mail Settings, Event Webhooks, and create one with this "
+        "address. Choose Delivered, Bounced, Dropped, Spam Reports, Unsubscribed, Group "
+        "Unsubscribes, Opened and Clicked. Switch on its signature and enter the verification key "
+        "that appears in this connection's settings."
+    )
     fields = (
         Field(
             "api_key",

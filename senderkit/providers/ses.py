@@ -157,6 +157,14 @@ class SesProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    reports_by_callback = True
+    callback_help = (
+        "In Amazon SNS, create a standard topic in the same region, enter its ARN in this "
+        "connection's settings, then subscribe this address to it over HTTPS, raw message delivery "
+        "off: the subscription confirms itself. In SES, give the configuration set an event "
+        "destination that publishes to the topic: Deliveries, Hard bounces, Complaints, Rejects, "
+        "Rendering failures, Subscriptions, Opens and Clicks."
+    )
     fields = (
         *AWS_FIELDS,
         Field(

@@ -66,6 +66,10 @@ class SmtpProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    callback_help = (
+        "A mail server reports nothing back: a message stays at sent. What bounces later comes as "
+        "mail to the sender's address."
+    )
     fields = (
         Field(
             "host",

@@ -116,6 +116,13 @@ class SnsProvider(Provider):
     label = "Amazon SNS"
     channel = Channel.SMS
     capabilities = frozenset()
+    reports_by_callback = True
+    callback_help = (
+        "Amazon SNS reports no delivery of an SMS: a message stays at sent. For replies that say "
+        "STOP, let your number publish two-way messages to a topic, enter the topic's ARN in this "
+        "connection's settings, then subscribe this address to it over HTTPS, raw message delivery "
+        "off: the subscription confirms itself."
+    )
     fields = (
         *AWS_FIELDS,
         Field(

@@ -188,6 +188,13 @@ class SparkPostProvider(Provider):
     capabilities = frozenset(
         {Capability.ATTACHMENTS, Capability.COPIES, Capability.LIST_UNSUBSCRIBE}
     )
+    reports_by_callback = True
+    callback_help = (
+        "In SparkPost, open Configuration, Webhooks, and create one with this address. Choose "
+        "Delivery, Bounce, Out of Band, Spam Complaint, Policy Rejection, both Generation events, "
+        "Open, Click, List Unsubscribe and Link Unsubscribe. Choose Basic authentication and enter "
+        "the webhook user name and password of this connection."
+    )
     fields = (
         Field(
             "region",

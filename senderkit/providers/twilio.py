@@ -224,6 +224,12 @@ class TwilioProvider(Provider):
     label = "Twilio"
     channel = Channel.SMS
     capabilities = frozenset()
+    reports_by_callback = True
+    callback_help = (
+        "Enter this address as the callback address in this connection's settings: every message "
+        "then asks Twilio to report to it. For replies that say STOP, enter it in the Twilio "
+        "Console as well, at your number or Messaging Service, for incoming messages by HTTP POST."
+    )
     fields = (
         Field(
             "account_sid",

@@ -206,6 +206,13 @@ class VonageProvider(Provider):
     label = "Vonage"
     channel = Channel.SMS
     capabilities = frozenset()
+    reports_by_callback = True
+    callback_help = (
+        "Enter this address as the callback address in this connection's settings: every message "
+        "then asks Vonage to report to it. For replies that say STOP, enter it in the Vonage "
+        "Dashboard as well, as the inbound webhook of your number or application. Vonage signs "
+        "with the signature secret of the API Settings."
+    )
     fields = (
         Field(
             "api_key",

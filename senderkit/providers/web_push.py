@@ -8,7 +8,7 @@ The service worker gets the content as JSON, by the names it was sent with: `tit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -25,11 +25,17 @@ from senderkit.errors import (
     Refused,
 )
 from senderkit.http_client import HttpClient, Reply, Request
-from senderkit.providers.base import Adapter, Field, Provider, find_text, readable
+from senderkit.providers.base import Adapter, Fact, Field, Provider, find_text, readable
 from senderkit.providers.callbacks import object_of
 from senderkit.providers.over_http import HttpAdapter
 from senderkit.providers.pushes import TTL_SECONDS, read_web_push, utf8_json
-from senderkit.providers.vapid import from_base64url, is_subject, public_key_of, to_base64url
+from senderkit.providers.vapid import (
+    from_base64url,
+    is_subject,
+    new_vapid_keys,
+    public_key_of,
+    to_base64url,
+)
 
 ACCEPTED: Final = frozenset({200, 201, 202})
 """RFC 8030 says 201; some services answer 200 or 202."""
@@ -187,6 +193,11 @@ class WebPushProvider(Provider):
     label = "Web push"
     channel = Channel.WEB_PUSH
     capabilities = frozenset()
+    callback_help = (
+        "Push services report nothing once they have taken a message, which stays at sent. A "
+        "subscription that has ended shows with the next message to it."
+    )
+    makes = "Make a key pair"
     fields = (
         Field(
             "private_key",
@@ -207,6 +218,16 @@ class WebPushProvider(Provider):
 
     def make_adapter(self, values: Mapping[str, str], clock: Clock, http: HttpClient) -> Adapter:
         return WebPushAdapter(self, values, clock, http)
+
+    def new_secrets(self) -> dict[str, str]:
+        return {"private_key": new_vapid_keys().private_key}
+
+    def public_facts(self, values: Mapping[str, str]) -> Sequence[Fact]:
+        private_key = values.get("private_key", "")
+        if any(_key_issues(private_key)):
+            return ()
+        words = "Browsers subscribe with it, as applicationServerKey; it is no secret."
+        return (Fact("VAPID public key", words, public_key_of(private_key)),)
 
     def further_issues(
         self, values: Mapping[str, str], bad_fields: Iterable[str | int]

@@ -75,16 +75,6 @@ def send_test(target: Target, recipient: str, clock: Clock, http: HttpClient) ->
     return _try_out(target, clock, http, send)
 
 
-def reports_by_callback(target: Target, clock: Clock, http: HttpClient) -> bool:
-    """Whether its provider can call us with what became of a message."""
-    try:
-        adapter = _connect(target, clock, http)
-    except AccountBroken:
-        return False
-    adapter.close()
-    return type(adapter).events_from is not Adapter.events_from
-
-
 def _try_out(
     target: Target, clock: Clock, http: HttpClient, use: Callable[[Adapter], Outcome]
 ) -> Outcome:

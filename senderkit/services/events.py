@@ -55,21 +55,25 @@ _SUPPRESSING: Final = {
 
 def apply_events(
     engine: Engine, source: Source, events: Sequence[ProviderEvent], now: datetime
-) -> None:
-    """Take in what a provider reported. Repeats change nothing; unknown messages are passed over.
+) -> list[ProviderEvent]:
+    """Take in what a provider reported, and return what is about no message that is known.
 
-    Raises only when the database cannot be used; what of the events is stored by then is whole.
+    Repeats change nothing. Raises only when the database cannot be used; what of the events is
+    stored by then is whole.
     """
+    unknown: list[ProviderEvent] = []
     for start in range(0, len(events), _AT_ONCE):
         batch = events[start : start + _AT_ONCE]
         try:
             with engine.begin() as connection:
-                _apply(connection, source, batch, now)
+                found = _apply(connection, source, batch, now)
+            unknown += found
         except Exception as error:
             if is_outage(error):
                 raise
             _log.error("events_not_stored", events=len(batch), exc_info=error)
             _apply_one_by_one(engine, source, batch, now)
+    return unknown
 
 
 def _apply_one_by_one(
@@ -88,23 +92,21 @@ def _apply_one_by_one(
 
 def _apply(
     connection: Connection, source: Source, events: Sequence[ProviderEvent], now: datetime
-) -> None:
+) -> list[ProviderEvent]:
+    """The events that are about no message that is known."""
     ids = _find_ids(connection, source, events)
     messages = _read_locked(connection, sorted({id_ for id_ in ids if id_ is not None}))
     about = [None if id_ is None else messages.get(id_) for id_ in ids]
-    known = [
-        (event, message)
-        for event, message in zip(events, about, strict=True)
-        if message is not None or _names_no_message(event)
-    ]
-    if len(known) < len(events):
-        _log.info(
-            "events_of_unknown_messages",
-            connection_id=source.connection_id,
-            events=len(events) - len(known),
-        )
+    known: list[_Known] = []
+    unknown: list[ProviderEvent] = []
+    for event, message in zip(events, about, strict=True):
+        if message is not None or _names_no_message(event):
+            known.append((event, message))
+        else:
+            unknown.append(event)
     _suppress(connection, source, known, now)
     _change(connection, source, known, now)
+    return unknown
 
 
 # -- which messages -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ for a repetition. Answers are plain words, for whoever sets the callback up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -15,15 +16,18 @@ from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException, NotFound
 
 from senderkit.database import is_outage
+from senderkit.domain import ProviderEvent
 from senderkit.errors import (
     ApiError,
     CallbackRefused,
     DeliveryError,
+    ReportedTooEarly,
     ServiceUnavailable,
     Unavailable,
 )
 from senderkit.providers.base import Callback
 from senderkit.services import events
+from senderkit.services.connections import Source
 from senderkit.web.bodies import CALLBACK_PREFIX, read_callback_body
 from senderkit.web.errors import headers_of, status_of
 from senderkit.web.extensions import current_request
@@ -44,8 +48,27 @@ def take(provider: str, connection_id: str) -> Response:
         raise NotFound
     source, route = found
     reported = at_hand.connections.adapter(route).events_from(_callback())
-    events.apply_events(at_hand.engine, source, reported, at_hand.clock())
+    unknown = events.apply_events(at_hand.engine, source, reported, at_hand.clock())
+    if unknown:
+        _look_again(source, unknown)
     return _plain(200, "ok")
+
+
+def _look_again(source: Source, unknown: Sequence[ProviderEvent]) -> None:
+    """Raises `ReportedTooEarly` while one may be about a call that is under way."""
+    at_hand = runtime()
+    at_hand.early_reports.check(source, unknown, at_hand.clock())
+    # A call may have ended in between, and its message be known now.
+    unknown = events.apply_events(at_hand.engine, source, unknown, at_hand.clock())
+    if unknown:
+        _log.info(
+            "events_of_unknown_messages", connection_id=source.connection_id, events=len(unknown)
+        )
+
+
+def callback_url(provider: str, connection_id: str) -> str:
+    """The address at which the provider of a connection finds `take`."""
+    return f"{runtime().settings.public_url}{CALLBACK_PREFIX}/{provider}/{connection_id}"
 
 
 def _callback() -> Callback:
@@ -61,6 +84,9 @@ def answer_for(error: Exception) -> Response:
     """The answer to whatever went wrong with a callback; no detail of a crash leaks."""
     if isinstance(error, CallbackRefused | DeliveryError):
         return _of_adapter(error)
+    if isinstance(error, ReportedTooEarly):
+        _log.info("callback_too_early", path=request.path)
+        return _try_again(str(error))
     if isinstance(error, HTTPException) and error.code is not None:
         return _plain(error.code, HTTPStatus(error.code).phrase)
     if isinstance(error, ApiError) and status_of(type(error)) < 500:

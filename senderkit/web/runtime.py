@@ -19,6 +19,7 @@ from senderkit.services.api_keys import UsageRecorder
 from senderkit.services.breakers import Breakers
 from senderkit.services.channels import Channels
 from senderkit.services.connections import Connections
+from senderkit.services.early_reports import EarlyReports
 from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
@@ -54,6 +55,7 @@ class Runtime:
     usage: UsageRecorder
     dispatcher: Dispatcher
     receipts: ReceiptPoller
+    early_reports: EarlyReports
     unsubscribe_signer: Signer
     key_form_signer: Signer
     key_limits: KeyLimits
@@ -112,6 +114,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         usage=UsageRecorder(engine, clock),
         dispatcher=dispatcher,
         receipts=ReceiptPoller(engine, connections, clock),
+        early_reports=EarlyReports(reader),
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),

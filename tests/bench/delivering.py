@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import smtplib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from senderkit.domain import Channel, EmailBody, Mode, Outgoing, Receipt, utc_no
 from senderkit.http_client import HttpClient, Request
 from senderkit.providers.base import Adapter
 from senderkit.providers.emails import read_email
+from senderkit.providers.mime import build_email
 from senderkit.providers.postmark import PostmarkProvider, build_payload
 from senderkit.providers.smtp import SmtpAdapter, connection_fields_from_url, mail_server
 from senderkit.providers.smtp_pool import Pool
@@ -63,7 +65,7 @@ class _SinkAdapter(Adapter):
 
 
 def dispatch_figures(options: Options, grounds: Grounds) -> Iterator[Figure]:
-    """Live messages that wait already, to a provider that takes 20 ms for each; then by SMTP."""
+    """Live messages that wait already, to a provider that takes 20 ms for each."""
     for database in options.databases:
         home = grounds.home(database)
         with http_sink(_SINK_MILLISECONDS) as port:
@@ -72,9 +74,6 @@ def dispatch_figures(options: Options, grounds: Grounds) -> Iterator[Figure]:
         name = f"dispatch to a {_SINK_MILLISECONDS} ms provider {database}"
         shares = ratios(rates, [_CEILING] * len(rates))
         yield Figure(name, f"× {_CEILING:,.0f}/s", shares, at_least(0.8))
-        with smtp_sink() as port:
-            rates = tuple(_dispatch_rate(home, port, None) for _ in range(options.rounds))
-        yield Figure(f"dispatch by SMTP {database}", "messages/s", rates)
 
 
 def http_figures(options: Options, grounds: Grounds) -> Iterator[Figure]:
@@ -86,7 +85,7 @@ def http_figures(options: Options, grounds: Grounds) -> Iterator[Figure]:
             seconds = alternately(
                 {
                     "dispatched": partial(_dispatch_seconds, home, adapter),
-                    "bare": partial(_bare_seconds, port, client),
+                    "bare": partial(_bare_http_seconds, port, client),
                 },
                 options.rounds,
             )
@@ -113,7 +112,7 @@ def _postmark(port: int, client: HttpClient) -> Adapter:
     return PostmarkProvider().connect(credentials, utc_now, client)
 
 
-def _bare_seconds(port: int, client: HttpClient) -> float:
+def _bare_http_seconds(port: int, client: HttpClient) -> float:
     """As many requests of the same size, by as many threads, with nothing else around them."""
     payload = build_payload(read_email(_mail(1), default_from=_FROM), "outbound")
     request = Request.post_json(f"http://127.0.0.1:{port}/email", payload)
@@ -208,8 +207,50 @@ def _one_by_one(runtime: Runtime) -> float:
 
 
 def smtp_figures(options: Options, grounds: Grounds) -> Iterator[Figure]:
+    """From queued to sent beside a bare loop of smtplib; then one thread without a queue."""
+    for database in options.databases:
+        yield from _queued_smtp_figures(options, grounds.home(database), database)
+    yield from _kept_smtp_figures(options)
+
+
+def _queued_smtp_figures(options: Options, home: Home, database: str) -> Iterator[Figure]:
+    with smtp_sink() as port:
+        seconds = alternately(
+            {
+                "dispatched": lambda: _DISPATCHED / _dispatch_rate(home, port, None),
+                "bare": lambda: _bare_smtp_seconds(port),
+            },
+            options.rounds,
+        )
+    rates = tuple(_DISPATCHED / each for each in seconds["dispatched"])
+    yield Figure(f"dispatch by SMTP {database}", "messages/s", rates)
+    shares = ratios(seconds["bare"], seconds["dispatched"])
+    yield Figure(f"dispatch by SMTP {database}", "× a bare loop", shares)
+
+
+def _bare_smtp_seconds(port: int) -> float:
+    """As many mails of the same size, by as many threads with a connection each."""
+    content = build_email(_mail(1), default_from=_FROM, at=utc_now()).content
+
+    def send(count: int) -> None:
+        with smtplib.SMTP("127.0.0.1", port) as server:
+            for _ in range(count):
+                server.sendmail("hello@acme.example", ["ada@example.com"], content)
+
+    def send_all() -> None:
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            list(pool.map(send, _shares_of(_DISPATCHED)))
+
+    return seconds_of(send_all)
+
+
+def _shares_of(count: int) -> list[int]:
+    """How many each worker sends, so that all together send them all."""
+    return [len(range(worker, count, _WORKERS)) for worker in range(_WORKERS)]
+
+
+def _kept_smtp_figures(options: Options) -> Iterator[Figure]:
     """One thread that sends mail: over a connection that is kept, against a new one for each."""
-    del grounds
     with smtp_sink() as port:
         kept, anew = _smtp_adapter(port), _smtp_adapter(port, most_messages=1)
         seconds = alternately(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from senderkit.providers.vapid import public_key_of
 from tests.cli.conftest import Shell
 from tests.fakes import FakeSmtp
 from tests.make import House
@@ -78,6 +79,31 @@ def test_a_connection_is_added_listed_tested_and_removed(
     assert order(house) == []
     for command in ("test", "remove"):
         assert "connections list" in set_up_shell.fails(*CONNECTIONS, command, connection_id)
+
+
+def test_where_a_provider_reports_to_is_told(
+    set_up_shell: Shell, house: House, tmp_path: Path
+) -> None:
+    token = ("--field", "server_token=a-token", "--field", "from=hello@acme.example")
+    told = set_up_shell.run(*CONNECTIONS, "add", "postmark", "--name", "Mail", *token)
+    address = f"{house.runtime.settings.public_url}/hooks/postmark/{told.stdout.strip()}"
+    assert told.stderr.startswith(f"Callback address: {address}\nIn Postmark, open your server")
+
+    asked = set_up_shell.run(*CONNECTIONS, "callback", told.stdout.strip())
+    assert (asked.stdout, asked.stderr) == (f"{address}\n", told.stderr.partition("\n")[2])
+
+    silent = add(set_up_shell, tmp_path / "password").strip()
+    asked = set_up_shell.run(*CONNECTIONS, "callback", silent)
+    assert (asked.stdout, asked.returncode) == ("", 0)
+    assert asked.stderr.startswith("A mail server reports nothing back")
+
+
+def test_a_key_pair_for_web_push_is_made(new_shell: Shell) -> None:
+    printed = dict(line.split("\t") for line in new_shell.does(*CONNECTIONS, "vapid").splitlines())
+    assert printed["public_key"] == public_key_of(printed["private_key"])
+    again = new_shell.does(*CONNECTIONS, "vapid")
+    assert printed["private_key"] not in again
+    assert not new_shell.data_dir.exists()
 
 
 def test_places_are_chosen(set_up_shell: Shell, house: House, tmp_path: Path) -> None:

@@ -31,10 +31,12 @@ def test_these_are_all_commands() -> None:
         name for name, command in COMMANDS.items() if not hasattr(command, "commands")
     ) == [
         "admin connections add",
+        "admin connections callback",
         "admin connections fields",
         "admin connections list",
         "admin connections remove",
         "admin connections test",
+        "admin connections vapid",
         "admin db upgrade",
         "admin init",
         "admin keys create",

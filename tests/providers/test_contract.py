@@ -75,6 +75,38 @@ def test_every_field_explains_itself(name: str) -> None:
         assert not field.choices or field.default in field.choices
 
 
+def test_it_says_where_it_reports_to_or_that_it_does_not(name: str) -> None:
+    words = get_provider(name).callback_help
+    assert words.endswith(".")
+    assert 100 < len(words) < 450
+    reports = getattr(BENCHES[name], "reports", ())
+    assert bool(reports) == ("this address" in words)
+
+
+def test_it_says_whether_it_reports_by_callback(name: str, adapter: Adapter) -> None:
+    takes_callbacks = type(adapter).events_from is not Adapter.events_from
+    assert get_provider(name).reports_by_callback == takes_callbacks
+
+
+def test_secrets_that_it_makes_up_are_valid_and_new_each_time(name: str) -> None:
+    provider = get_provider(name)
+    made = provider.new_secrets()
+    assert bool(made) == bool(provider.makes)
+    assert set(made) <= {field.name for field in provider.fields if field.is_secret}
+    provider.validate(BENCHES[name]().credentials | made)
+    assert not set(made.values()) & set(provider.new_secrets().values())
+
+
+def test_what_it_shows_of_a_connection_is_no_secret(name: str) -> None:
+    provider, credentials = get_provider(name), BENCHES[name]().credentials
+    secrets = [credentials.get(field.name) for field in provider.fields if field.is_secret]
+    for fact in provider.public_facts(provider.validate(credentials)):
+        assert fact.label
+        assert fact.help.endswith(".")
+        assert not [secret for secret in secrets if secret and secret in fact.value]
+    assert provider.public_facts({}) == ()
+
+
 def test_every_problem_of_the_credentials_is_named_at_once_and_no_value(name: str) -> None:
     provider = get_provider(name)
     given = {field.name: "\x00" + SECRET for field in provider.fields} | {SECRET: "?"}

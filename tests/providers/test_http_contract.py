@@ -6,7 +6,7 @@ What a provider answers and reports comes from its bench; what it must mean is d
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,6 @@ from senderkit.errors import (
     AccountBroken,
     CallbackRefused,
     DeliveryError,
-    InvalidRequest,
     OutcomeUnknown,
     Refused,
     Unavailable,
@@ -27,7 +26,7 @@ from senderkit.http_client import USER_AGENT, HttpClient, Timeouts
 from senderkit.providers import get_provider
 from senderkit.providers.base import Adapter, FieldType
 from tests.fakes_http import Answer, Recorded, Trouble
-from tests.hostile import HOSTILE, Canary, resolve_offline
+from tests.hostile import Canary
 from tests.providers import samples
 from tests.providers.benches import BENCHES
 from tests.providers.benches.base import SECRET, HttpBench, Refusal, Report, with_headers
@@ -300,46 +299,6 @@ def test_a_provider_that_repeats_what_it_was_told_gives_no_secret_away(
 
 
 # -- addresses ------------------------------------------------------------------------------------
-
-
-def test_an_address_that_leads_inside_reaches_nobody(
-    name: str, bench: HttpBench, canary: Canary
-) -> None:
-    channel = get_provider(name).channel
-    guarded = HttpClient(resolver=resolve_offline, timeouts=Timeouts(connect_seconds=1))
-    with closing(guarded):
-        for url in filter(None, HOSTILE):
-            place = url.replace("{port}", str(canary.port))
-            credentials, message = bench.aimed_at(place, channel)
-            for act in acts_of(name, credentials, guarded, message, bench):
-                with pytest.raises((InvalidRequest, DeliveryError)) as raised:
-                    act()
-                assert not isinstance(raised.value, OutcomeUnknown)
-                if isinstance(raised.value, Unavailable):
-                    assert "could not be looked up" in str(raised.value)
-                assert canary.heard() == 0, f"{act} reached {url}"
-
-
-def acts_of(
-    name: str,
-    credentials: dict[str, str],
-    client: HttpClient,
-    message: Outgoing,
-    bench: HttpBench,
-) -> Iterator[Callable[[], object]]:
-    """What a connection may do with such credentials: be refused, or check and send."""
-
-    def connect() -> Adapter:
-        return get_provider(name).connect(credentials, lambda: NOON, client)
-
-    try:
-        adapter = connect()
-    except DeliveryError:
-        yield connect
-        return
-    if not bench.message_names_server:
-        yield adapter.check
-    yield lambda: adapter.send(message)
 
 
 def test_an_address_that_is_not_called_names_the_setting_that_allows_it(

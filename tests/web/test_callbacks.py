@@ -15,7 +15,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from senderkit.domain import Channel, Clock
+from senderkit.domain import Channel, Clock, EventKind, Outgoing, ProviderEvent, Receipt
 from senderkit.errors import AccountBroken, CallbackRefused, Unavailable
 from senderkit.http_client import HttpClient
 from senderkit.models import Connection
@@ -235,6 +235,81 @@ def test_a_report_that_comes_before_the_answer_to_our_own_call(
     assert events(message) == ["queued", "rendered", "dispatched", "sent", "delivered"]
 
 
+def named_by_the_provider(**more: Any) -> bytes:
+    """A report that does not bring our own id back, as Postmark's on mail of other programs."""
+    body = record("Delivery", "DeliveredAt", Recipient="ada@example.com", **more)
+    return json.dumps(json.loads(body) | {"Metadata": {}}).encode()
+
+
+def test_a_report_that_names_only_the_providers_id_and_comes_too_early_is_asked_for_again(
+    house: House, api: Api, connection_id: str, bench: PostmarkBench
+) -> None:
+    answers: list[TestResponse] = []
+
+    def report_first(request: Recorded) -> Answer:
+        answers.append(call(house, connection_id, named_by_the_provider()))
+        return bench.accepts
+
+    bench.arrange_answer(report_first)
+    message_id = api.send()
+    house.deliver()
+
+    assert [answer.status_code for answer in answers] == [503]
+    assert "Retry-After" in answers[0].headers
+    assert api.message(message_id)["status"] == "sent"
+    assert call(house, connection_id, named_by_the_provider()).status_code == 200
+    assert api.message(message_id)["status"] == "delivered"
+
+
+def test_a_message_that_is_not_ours_is_asked_for_no_longer_than_one_call_takes(
+    house: House, api: Api, connection_id: str, bench: PostmarkBench
+) -> None:
+    stranger = named_by_the_provider(MessageID="of-another-program")
+    statuses: list[int] = []
+
+    def report_first(_request: Recorded) -> Answer:
+        statuses.append(call(house, connection_id, stranger).status_code)
+        return bench.accepts
+
+    bench.arrange_answer(report_first)
+    for _ in range(3):
+        api.send()
+        house.deliver()
+        house.clock.advance(seconds=1)
+
+    assert statuses == [503, 200, 200]
+    assert call(house, connection_id, stranger).status_code == 200
+
+
+def test_what_comes_with_an_early_report_is_taken_all_the_same(
+    house: House, register: RegisterProvider
+) -> None:
+    listening = register(Listening())
+    connection_id = connect(house, listening.name)
+    path = f"/hooks/listening/{connection_id}"
+    api, client = house.api("live"), house.app.test_client()
+    sent = api.send()
+    house.deliver()
+    at = house.clock()
+    late = ProviderEvent(EventKind.DELIVERED, at, None, message_id=sent)
+    early = ProviderEvent(EventKind.DELIVERED, at, "their-second")
+    listening.events = [early, late]
+    statuses: list[int] = []
+
+    def report_first(outgoing: Outgoing) -> Receipt:
+        statuses.append(client.post(path).status_code)
+        return Receipt("their-second")
+
+    listening.react = report_first
+    second = api.send()
+    house.deliver()
+
+    assert statuses == [503]
+    assert api.message(sent)["status"] == "delivered"
+    assert client.post(path).status_code == 200
+    assert api.message(second)["status"] == "delivered"
+
+
 def test_a_broken_connection_still_reports(
     house: House, api: Api, connection_id: str, sent: str
 ) -> None:
@@ -270,6 +345,7 @@ class Listening(FakeProvider):
     def __init__(self) -> None:
         super().__init__()
         self.heard: list[Callback] = []
+        self.events: list[ProviderEvent] = []
         self.error: Exception | None = None
 
     def make_adapter(self, values: Any, clock: Clock, http: HttpClient) -> Adapter:
@@ -280,17 +356,17 @@ class _ListeningAdapter(Adapter):
     def __init__(self, provider: Listening) -> None:
         self._provider = provider
 
-    def send(self, outgoing: Any) -> Any:
-        raise NotImplementedError
+    def send(self, outgoing: Outgoing) -> Receipt:
+        return self._provider.react(outgoing)
 
     def check(self) -> None:
         return
 
-    def events_from(self, callback: Callback) -> list[Any]:
+    def events_from(self, callback: Callback) -> list[ProviderEvent]:
         self._provider.heard.append(callback)
         if self._provider.error is not None:
             raise self._provider.error
-        return []
+        return self._provider.events
 
     def close(self) -> None:
         return

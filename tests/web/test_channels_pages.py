@@ -14,6 +14,7 @@ from senderkit.commands import Place
 from senderkit.domain import Channel, Clock
 from senderkit.http_client import HttpClient
 from senderkit.providers.base import Adapter, Field, FieldType
+from senderkit.providers.vapid import new_vapid_keys, public_key_of
 from senderkit.services.connections import ENVIRONMENT_ID
 from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
@@ -567,9 +568,52 @@ def test_the_callback_address_is_shown_and_warned_of(
         assert (words in page) == (words == warning)
 
 
-def test_a_provider_that_reports_nothing_shows_no_address(house: House) -> None:
+def test_a_provider_that_reports_nothing_says_so_and_shows_no_address(house: House) -> None:
     page = house.owner().get(f"/channels/{store_connection(house)}").text
     assert "/hooks/" not in page
+    assert "A mail server reports nothing back" in page
+
+
+def test_a_provider_that_is_asked_says_so(house: House) -> None:
+    page = house.owner().get(f"/channels/{store_connection(house, 'expo', {})}").text
+    assert "/hooks/" not in page
+    assert "There is nothing to set up: Expo is asked" in page
+
+
+# -- key pairs for web push -------------------------------------------------------------------
+
+
+def test_a_key_pair_is_made_and_only_its_public_half_is_shown(house: House) -> None:
+    owner = house.owner()
+    form = {"make": "secrets"} | fields(subject="mailto:ops@acme.example", private_key="")
+    answer = add(owner, "web_push", form, follow_redirects=True)
+    assert "“Mail server” is added." in answer.text
+    [(connection_id,)] = house.rows("SELECT uuid FROM connections")
+    private_key = opened(house, connection_id)["private_key"]
+    page = owner.get(f"/channels/{connection_id}").text
+    assert f">{public_key_of(private_key)}<" in page
+    assert private_key not in answer.text + page
+
+
+def test_without_the_button_a_key_is_required_and_with_a_key_none_is_made(house: House) -> None:
+    owner = house.owner()
+    assert "Make a key pair and add" in owner.get("/channels/new/web_push").text
+    assert "Make a key pair" not in owner.get("/channels/new/smtp").text
+    form = fields(subject="mailto:ops@acme.example")
+    assert "VAPID private key is required." in add(owner, "web_push", form).text
+    own = new_vapid_keys().private_key
+    typed = form | fields(private_key=own) | {"make": "secrets"}
+    assert add(owner, "web_push", typed).status_code == 302
+    [(connection_id,)] = house.rows("SELECT uuid FROM connections")
+    assert opened(house, connection_id)["private_key"] == own
+
+
+def test_a_pair_is_not_made_for_a_form_that_is_not_complete(house: House) -> None:
+    answer = add(house.owner(), "web_push", {"make": "secrets"} | fields(subject="somebody"))
+    assert answer.status_code == 422
+    assert 'id="f-field-subject-error"' in answer.text
+    assert 'id="f-field-private_key-error"' not in answer.text
+    assert order(house) == []
 
 
 # -- removing ---------------------------------------------------------------------------------

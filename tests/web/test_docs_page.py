@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
+from pathlib import Path
 
 from senderkit import simulator
 from senderkit.web.docs import _WHEN
@@ -41,6 +43,15 @@ def test_every_forced_outcome_is_named(house: House) -> None:
     page = house.pages().get("/docs").text
     for _, *recipients in simulator.FORCED:
         assert [recipient for recipient in recipients if recipient not in page] == []
+
+
+def test_what_a_browser_needs_for_web_push_is_told_as_in_the_document(house: House) -> None:
+    page = html.unescape(house.pages().get("/docs").text)
+    document = (Path(__file__).parents[2] / "docs/web-push.md").read_text("utf-8")
+    programs = re.findall(r" *```js\n(.*?)```", document, re.DOTALL)
+    assert len(programs) == 2
+    for program in programs:
+        assert textwrap.dedent(program).strip() in page
 
 
 def test_the_contents_lead_to_what_is_there(house: House) -> None:

@@ -25,6 +25,7 @@ from senderkit.services.channel_list import ConnectionRow
 from senderkit.services.channels import Move
 from senderkit.services.connection_checks import Outcome, Target
 from senderkit.services.connections import ENVIRONMENT_ID, Route
+from senderkit.web.callbacks import callback_url
 from senderkit.web.dashboard.connection_form import form_fields, read_form, typed_values
 from senderkit.web.dashboard.frame import field_errors, page, viewer
 from senderkit.web.dashboard.visitors import is_loopback
@@ -106,7 +107,8 @@ def create(provider: str) -> ResponseReturnValue:
     kind, form = get_provider(provider), request.form
     workspace_id, now = viewer().workspace_id, runtime().clock()
     try:
-        command, credentials = read_form(kind, form, request.files, _NOTHING)
+        made = kind.new_secrets() if "make" in form else _NOTHING
+        command, credentials = read_form(kind, form, request.files, made)
         added = runtime().channels.add(
             session(), workspace_id, provider, command, credentials, now=now
         )
@@ -172,25 +174,24 @@ def _show_page(
         errors=errors,
         outcome=outcome,
         opens=target.fields is not None,
+        facts=kind.public_facts(stored) if kind else (),
         to=viewer().member.email if to is None and row.channel is Channel.EMAIL else to or "",
-        **_reporting(row, target, kind),
+        **_reporting(row, kind),
     )
 
 
-def _reporting(row: ConnectionRow, target: Target, kind: Provider | None) -> dict[str, Any]:
+def _reporting(row: ConnectionRow, kind: Provider | None) -> dict[str, Any]:
     """What its provider reports, and how."""
     public_url = runtime().settings.public_url
-    is_called = connection_checks.reports_by_callback(target, runtime().clock, runtime().http)
     is_reachable = not is_loopback(urlsplit(public_url).hostname or "")
     return {
-        "callback_url": f"{public_url}/hooks/{row.provider}/{row.connection_id}"
-        if is_called and not row.is_environment
+        "callback_url": callback_url(row.provider, row.connection_id)
+        if kind and kind.reports_by_callback and not row.is_environment
         else None,
         "callback_help": kind.callback_help if kind else "",
         "public_url_fault": None
         if is_reachable and public_url.startswith("https:")
         else ("http" if is_reachable else "loopback"),
-        "polls": bool(kind and kind.polls_receipts),
     }
 
 
