@@ -30,19 +30,35 @@ from senderkit import __version__
 from senderkit.cli.lazy import Entry, LazyGroup
 
 _COMMANDS = {
-    "serve": Entry("senderkit.cli.serving:serve", "Serve the dashboard and the API."),
-    "worker": Entry("senderkit.cli.serving:worker", "Deliver messages only."),
-    "admin": Entry("senderkit.cli.admin:admin", "Administer this server."),
+    "serve": Entry(
+        "senderkit.cli.serving:serve",
+        "Serve the dashboard and the API, and deliver messages, in this one process.",
+    ),
+    "worker": Entry(
+        "senderkit.cli.serving:worker",
+        "Deliver messages only, beside another process that serves with SENDERKIT_DISPATCHER=off.",
+    ),
+    "admin": Entry(
+        "senderkit.cli.admin:admin",
+        "Administer this server: on its own machine, with no key and no login.",
+    ),
     "login": Entry("senderkit.cli.account:login", "Check an API key and keep it."),
     "config": Entry("senderkit.cli.account:config", "What this machine keeps: key and server."),
-    "context": Entry("senderkit.cli.account:context", "Whose key is this?"),
+    "context": Entry("senderkit.cli.account:context", "Show whose key this is."),
     "send": Entry("senderkit.cli.sends:send", "Send a template to one recipient."),
-    "send-raw": Entry("senderkit.cli.sends:send_raw", "Send content of your own."),
-    "send-batch": Entry("senderkit.cli.batches:send_batch", "Send one message per row of a file."),
+    "send-raw": Entry("senderkit.cli.sends:send_raw", "Send content of your own to one recipient."),
+    "send-batch": Entry(
+        "senderkit.cli.batches:send_batch", "Send one message for each row of a file."
+    ),
     "messages": Entry("senderkit.cli.messages:messages", "What was sent, and what became of it."),
-    "templates": Entry("senderkit.cli.templates:templates", "List, render, pull and push."),
-    "mcp": Entry("senderkit.cli.mcp_server:mcp", "Serve AI assistants over standard input."),
-    "completion": Entry("senderkit.cli.completion:completion", "Complete commands in your shell."),
+    "templates": Entry(
+        "senderkit.cli.templates:templates",
+        "List, show and render templates; keep them in git as files.",
+    ),
+    "mcp": Entry("senderkit.cli.mcp_server:mcp", "Serve AI assistants."),
+    "completion": Entry(
+        "senderkit.cli.completion:completion", "Print what makes a shell complete this command."
+    ),
 }
 
 

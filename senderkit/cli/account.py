@@ -26,7 +26,7 @@ _NAME = click.Choice(list(stored.NAMES))
 @click.option("--api-key-stdin", is_flag=True, help="Read the key from standard input: one line.")
 @base_url_option
 def login(api_key_stdin: bool, base_url: str | None) -> None:
-    """Check an API key and keep it for the commands to come.
+    """Check an API key and keep it.
 
     Asks for the key without showing it, asks the server whose it is, and writes both to
     ~/.senderkit/config.json, which only you can read.
@@ -64,7 +64,10 @@ def _greet(access: Access, mode: str, found: Context | None) -> None:
 
 @click.group()
 def config() -> None:
-    """What this machine keeps: the key (apiKey) and the server (baseUrl)."""
+    """What this machine keeps: key and server.
+
+    They are named apiKey and baseUrl.
+    """
 
 
 @config.command("set")
@@ -116,7 +119,10 @@ def list_values(as_json: bool) -> None:
 @json_option
 @with_client
 def context(sk: SenderKit, as_json: bool) -> None:
-    """Whose key is this? Its workspace, and whether it is live or a test."""
+    """Show whose key this is.
+
+    That is its workspace, and whether it is live or a test.
+    """
     found = sk.context()
     if as_json:
         print_json(found.raw)

@@ -54,10 +54,11 @@ def send_batch(
     progress_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Send one message for each row of FILE (.csv or .jsonl).
+    """Send one message for each row of a file.
 
-    Run the same command again after an interruption: it goes on where it ended, and nothing is
-    sent twice. Rows that failed are tried again. docs/command-line.md describes the columns.
+    FILE is a .csv or a .jsonl; docs/command-line.md describes the columns. Run the same command
+    again after an interruption: it goes on where it ended, and nothing is sent twice. Rows that
+    failed are tried again.
     """
     batch_file = BatchFile(file, template)
     total = sum(1 for _ in batch_file.rows())

@@ -14,7 +14,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete this command.
+    """Print what makes a shell complete this command.
 
     \b
     bash: echo 'eval "$(senderkit completion bash)"' >> ~/.bashrc

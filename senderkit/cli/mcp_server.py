@@ -10,10 +10,11 @@ from senderkit.cli.connecting import Access, with_access
 @click.command()
 @with_access
 def mcp(access: Access) -> None:
-    """Serve AI assistants by the Model Context Protocol, over standard input and output.
+    """Serve AI assistants.
 
-    An assistant's program starts this command itself; docs/mcp.md says what to write into its
-    settings. It may do what the key may do: give it a test key, or one with few scopes.
+    Speaks the Model Context Protocol over standard input and output. An assistant's program
+    starts this command itself; docs/mcp.md says what to write into its settings. It may do what
+    the key may do: give it a test key, or one with few scopes.
     """
     try:
         from senderkit.cli.mcp_tools import make_server  # noqa: PLC0415 - an extra, and slow

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any, Final, Literal, ParamSpec
+from typing import Annotated, Any, Final, Literal, NotRequired, ParamSpec
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
+from typing_extensions import TypedDict  # the one of Python 3.11 cannot be a schema
 
 from senderkit import __version__
 from senderkit.cli.connecting import words_of
-from senderkit.client import SenderKit, SenderKitError
+from senderkit.client import Attachment, SenderKit, SenderKitError
 from senderkit.client.answers import SendResult
 
 P = ParamSpec("P")
@@ -50,10 +51,19 @@ FromAddress = Annotated[str | None, Field(description="Email: the sender's addre
 FromName = Annotated[str | None, Field(description="Email: the sender's name.")]
 Copies = Annotated[list[str] | None, Field(description="Email: addresses of copies.")]
 ReplyTo = Annotated[str | None, Field(description="Email: where answers go.")]
-Attachments = Annotated[
-    list[Json] | None,
-    Field(description="Email: {filename, contentType, content (base64), inline?, contentId?}."),
-]
+
+
+class AttachmentJson(TypedDict):
+    """A file of an email; `content` is base64."""
+
+    filename: str
+    contentType: str
+    content: str
+    inline: NotRequired[bool]
+    contentId: NotRequired[str]
+
+
+Attachments = Annotated[list[AttachmentJson] | None, Field(description="Email: files.")]
 Slug = Annotated[str, Field(description="The template's slug, such as welcome.")]
 PublicId = Annotated[str, Field(description="What a send returned: msg_…")]
 
@@ -142,7 +152,7 @@ class _Tools:
             cc=cc,
             bcc=bcc,
             reply_to=replyTo,
-            attachments=attachments,
+            attachments=[_attachment(item) for item in attachments or ()] or None,
             idempotency_key=idempotencyKey,
         )
         return _sent(result)
@@ -258,3 +268,13 @@ class _Tools:
 
 def _sent(result: SendResult) -> Json:
     return {**result.raw, "replayed": result.replayed}
+
+
+def _attachment(item: AttachmentJson) -> Attachment:
+    return Attachment(
+        filename=item["filename"],
+        content_type=item["contentType"],
+        content=item["content"],
+        inline=item.get("inline"),
+        content_id=item.get("contentId"),
+    )

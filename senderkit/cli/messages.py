@@ -11,7 +11,7 @@ from senderkit.cli.connecting import json_option, with_client
 from senderkit.cli.output import compact, plain, print_fields, print_json, print_table, say
 from senderkit.cli.sends import CHANNELS
 from senderkit.cli.values import read_pairs
-from senderkit.client import Message, SenderKit, SenderKitValidationError
+from senderkit.client import Message, SenderKit, SenderKitApiError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -174,8 +174,8 @@ def _followed(tail: Generator[Message]) -> Iterator[Message]:
         yield from tail
     except KeyboardInterrupt:
         return
-    except SenderKitValidationError as error:
-        if not any("tail" in issue["path"] for issue in error.issues):
+    except SenderKitApiError as error:
+        if error.code != "not_acceptable":  # a server without a tail answers in JSON only
             raise
         raise click.ClickException(
             "this server cannot be followed. Use 'senderkit messages list', or "

@@ -80,10 +80,10 @@ _common = _options(
 @_common
 @with_client
 def send(sk: SenderKit, template: str, to: str, as_json: bool, **given: Any) -> None:
-    """Send TEMPLATE (its slug) to one recipient.
+    """Send a template to one recipient.
 
-    TO is an email address, a number such as +15551234567, a device token, or @FILE with the JSON
-    of a browser's PushSubscription.
+    TEMPLATE is its slug. TO is an email address, a number such as +15551234567, a device token, or
+    @FILE with the JSON of a browser's PushSubscription.
     """
     request = TemplateSend(template, read_recipient(to), **_envelope(given), **_rest(given))
     _report(sk.send(**_arguments(request)), as_json)
@@ -110,9 +110,9 @@ def send(sk: SenderKit, template: str, to: str, as_json: bool, **given: Any) -> 
 @_common
 @with_client
 def send_raw(sk: SenderKit, to: str, channel: str, as_json: bool, **given: Any) -> None:
-    """Send content of your own to one recipient, exactly as given.
+    """Send content of your own to one recipient.
 
-    TO is as for 'send'.
+    It goes out exactly as given. TO is as for 'send'.
     """
     content = _content(channel, given)
     request = RawSend(read_recipient(to), content, channel, **_rest(given))
