@@ -14,6 +14,7 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``crypto``                sealed credentials, signatures, constant-time comparison
 ``commands``              untrusted JSON or form -> frozen command, or every issue at once
 ``rendering``             Mustache compile, render, inspect; HTML -> text; CSS inlining; limits
+``template_folders``      a template as files that git can keep
 ``http_client``           the one way out by HTTP: address guard, time limits, what a fault means
 ``providers``             one file per provider on one interface
 ``models``                tables, constraints, indexes

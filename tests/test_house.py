@@ -35,6 +35,7 @@ TOOLS: Final = VOCABULARY | {
     "rendering",
     "http_client",
     "rate_limits",
+    "template_folders",
 }
 STORE: Final = TOOLS | {"models", "database", "changes"}
 PRODUCT: Final = STORE | {"acceptance", "outbox", "lanes", "providers", "simulator", "services"}
@@ -54,6 +55,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "rendering": VOCABULARY | {"mustache"},
     "http_client": VOCABULARY,
     "rate_limits": VOCABULARY,
+    "template_folders": frozenset(),
     "providers": VOCABULARY | {"http_client"},
     # A test message cannot reach a provider: what synthesizes its life sees no way out.
     "simulator": VOCABULARY,

@@ -3,7 +3,8 @@
 `from_dict` reads the wire's JSON (its argument has the name that the published client gave it):
 fields that later servers add are ignored, and a required field
 that is missing raises `KeyError`, which the caller sees as a `SenderKitApiError`: an answer of
-some other server is never taken for a success. Times are ISO 8601 text in UTC
+some other server is never taken for a success. `raw` is the answer itself, by the wire's names;
+two answers that say the same are equal whatever else is in it. Times are ISO 8601 text in UTC
 (`datetime.fromisoformat` reads them). None means that there is no value (yet).
 """
 
@@ -36,10 +37,11 @@ class SendResult:
     status: str
     livemode: bool
     replayed: bool = False
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, d: Json) -> SendResult:
-        return cls(d["id"], d["status"], d["livemode"])
+        return cls(d["id"], d["status"], d["livemode"], raw=d)
 
 
 @dataclass
@@ -57,7 +59,7 @@ class BatchResult:
 
 @dataclass
 class Message:
-    """A message as it stands now. `raw` is the whole answer.
+    """A message as it stands now.
 
     `id` is a UUID; `public_id` (`msg_…`) is what `send` returned and other calls take.
     `latency_ms` runs from acceptance to the hand-over to the provider. `opened_at` and
@@ -128,10 +130,11 @@ class MessageList:
 
     data: list[Message]
     next_cursor: str | None
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, d: Json) -> MessageList:
-        return cls([Message.from_dict(item) for item in d["data"]], d["nextCursor"])
+        return cls([Message.from_dict(item) for item in d["data"]], d["nextCursor"], d)
 
 
 @dataclass
@@ -140,10 +143,11 @@ class CancelResult:
 
     id: str
     status: str
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, d: Json) -> CancelResult:
-        return cls(d["id"], d["status"])
+        return cls(d["id"], d["status"], d)
 
 
 @dataclass
@@ -181,6 +185,7 @@ class TemplateVersion:
     created_at: str | None = None
     note: str | None = None
     content: dict[str, Any] | None = None
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, d: Json) -> TemplateVersion:
@@ -191,6 +196,7 @@ class TemplateVersion:
             d.get("createdAt"),
             d.get("note"),
             d.get("content"),
+            d,
         )
 
 
@@ -203,6 +209,7 @@ class TemplateSummary:
     description: str | None
     status: str
     updated_at: str
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, d: Json) -> TemplateSummary:
@@ -212,6 +219,7 @@ class TemplateSummary:
             d.get("description"),
             d["status"],
             d["updatedAt"],
+            d,
         )
 
 
@@ -225,6 +233,7 @@ class TemplateDetail:
     status: str
     updated_at: str
     current_version: TemplateVersion | None
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, d: Json) -> TemplateDetail:
@@ -236,6 +245,7 @@ class TemplateDetail:
             d["status"],
             d["updatedAt"],
             None if current is None else TemplateVersion.from_dict(current),
+            d,
         )
 
 
@@ -249,10 +259,11 @@ class RenderResult:
     channel: str
     output: dict[str, Any]
     missing: list[str]
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, d: Json) -> RenderResult:
-        return cls(d["channel"], d["output"], list(d["missing"]))
+        return cls(d["channel"], d["output"], list(d["missing"]), d)
 
 
 @dataclass
@@ -274,7 +285,8 @@ class Context:
 
     workspace: Workspace
     mode: str
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, d: Json) -> Context:
-        return cls(Workspace.from_dict(d["workspace"]), d["mode"])
+        return cls(Workspace.from_dict(d["workspace"]), d["mode"], d)

@@ -55,17 +55,17 @@ def configure(
     """
     given = _Environment(os.environ if environ is None else environ)
     return Configuration(
-        api_key=_key(given.text("API_KEY") if api_key is None else api_key),
-        base_url=given.parsed("BASE_URL", base_url, _url) or DEFAULT_BASE_URL,
+        api_key=read_api_key(given.text("API_KEY") if api_key is None else api_key),
+        base_url=given.parsed("BASE_URL", base_url, read_base_url) or DEFAULT_BASE_URL,
         timeout=given.parsed("TIMEOUT", timeout, _seconds) or DEFAULT_TIMEOUT,
         max_retries=_or(given.parsed("MAX_RETRIES", max_retries, _count), DEFAULT_MAX_RETRIES),
         webhook_secret=webhook_secret or given.text("WEBHOOK_SECRET"),
     )
 
 
-def find_webhook_secret() -> str | None:
-    """`SENDERKIT_WEBHOOK_SECRET`, for a backend that receives webhooks and sends nothing."""
-    return _Environment(os.environ).text("WEBHOOK_SECRET")
+def find_setting(name: str) -> str | None:
+    """`SENDERKIT_<name>` of the environment; None when it is empty or missing."""
+    return _Environment(os.environ).text(name)
 
 
 class _Environment:
@@ -93,7 +93,8 @@ def _or(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
-def _key(text: str | None) -> str:
+def read_api_key(text: str | None) -> str:
+    """The key itself. Raises `ValueError` for one that is missing or malformed; never shows it."""
     if not text:
         raise ValueError("api_key is required: pass it, or set SENDERKIT_API_KEY")
     if not is_well_formed(text):
@@ -104,7 +105,8 @@ def _key(text: str | None) -> str:
     return text
 
 
-def _url(text: str) -> str:
+def read_base_url(text: str) -> str:
+    """A server's address without its last slash. Raises `ValueError` for anything else."""
     parts = urlsplit(text)
     is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     # A name and password in the address would take the place of the key.

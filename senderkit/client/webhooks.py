@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from senderkit.client.configuration import find_webhook_secret
+from senderkit.client.configuration import find_setting
 from senderkit.client.errors import SenderKitSignatureError
 
 DEFAULT_TOLERANCE_SECONDS: Final = 300
@@ -84,7 +84,7 @@ class WebhookVerifier:
         Traceback (most recent call last):
         senderkit.client.errors.SenderKitSignatureError: the webhook is not signed with this secret
         """
-        key = secret or self._secret or find_webhook_secret()
+        key = secret or self._secret or find_setting("WEBHOOK_SECRET")
         if not key:
             raise SenderKitSignatureError(
                 "no webhook secret: pass secret=, or set SENDERKIT_WEBHOOK_SECRET"

@@ -14,8 +14,12 @@ from tests.cli.conftest import Shell
 def all_commands(command: click.Command, path: str = "") -> dict[str, click.Command]:
     """`admin keys list` -> the command, for the whole tree."""
     found = {path: command}
-    for name, sub in getattr(command, "commands", {}).items():
-        found |= all_commands(sub, f"{path} {name}".strip())
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            sub = command.get_command(context, name)
+            assert sub is not None
+            found |= all_commands(sub, f"{path} {name}".strip())
     return found
 
 
@@ -28,7 +32,7 @@ def told(*arguments: str) -> str:
 
 def test_these_are_all_commands() -> None:
     assert sorted(
-        name for name, command in COMMANDS.items() if not hasattr(command, "commands")
+        name for name, command in COMMANDS.items() if not isinstance(command, click.Group)
     ) == [
         "admin connections add",
         "admin connections callback",
@@ -49,7 +53,27 @@ def test_these_are_all_commands() -> None:
         "admin suppressions export",
         "admin suppressions import",
         "admin templates publish",
+        "completion",
+        "config get",
+        "config list",
+        "config set",
+        "context",
+        "login",
+        "mcp",
+        "messages cancel",
+        "messages get",
+        "messages list",
+        "messages tail",
+        "messages wait",
+        "send",
+        "send-batch",
+        "send-raw",
         "serve",
+        "templates get",
+        "templates list",
+        "templates pull",
+        "templates push",
+        "templates render",
         "worker",
     ]
 
@@ -65,10 +89,26 @@ def test_every_command_explains_itself(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_command_takes_a_password_or_a_token_as_an_argument(name: str) -> None:
-    """Other users of the machine see arguments."""
-    options = {option for each in COMMANDS[name].params for option in each.opts}
+    """Other users of the machine see arguments: a key given as one is told so."""
+    options = {option: each for each in COMMANDS[name].params for option in each.opts}
 
-    assert options & {"--password", "--token", "--secret", "--api-key"} == set()
+    assert options.keys() & {"--password", "--token", "--secret"} == set()
+    if "--api-key" in options:
+        assert name.partition(" ")[0] not in {"serve", "worker", "admin", "login", "config"}
+        assert "Others on this machine see options" in getattr(options["--api-key"], "help", "")
+
+
+def test_the_list_of_commands_says_what_each_is_for() -> None:
+    """The list is a table of its own, so that it need not import the commands."""
+    rows = click.HelpFormatter(width=1000)
+    main.format_commands(click.Context(main), rows)
+    listed = dict(line.split(maxsplit=1) for line in rows.getvalue().splitlines()[1:])
+
+    assert listed == {
+        name: command.get_short_help_str(1000)
+        for name, command in COMMANDS.items()
+        if name and " " not in name
+    }
 
 
 def test_help_and_version_touch_nothing(new_shell: Shell) -> None:
