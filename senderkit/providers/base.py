@@ -135,7 +135,8 @@ class Provider(ABC):
 
     With `reports_by_callback` it calls us, and its adapter has `events_from`. `callback_help` says
     where the provider takes the address that it reports to and what to choose there, or that it
-    reports nothing. `makes` names the button that lets `new_secrets` fill in
+    reports nothing. With `checks_alone` there is nobody to ask whether credentials are right: the
+    adapter's `check` looks at them only. `makes` names the button that lets `new_secrets` fill in
     secret fields of a new connection; without it they are given by a person.
     """
 
@@ -150,6 +151,7 @@ class Provider(ABC):
     receipt_lifetime_seconds: ClassVar[int] = 86_400
     reports_by_callback: ClassVar[bool] = False
     callback_help: ClassVar[str] = ""
+    checks_alone: ClassVar[bool] = False
     makes: ClassVar[str] = ""
 
     def validate(self, credentials: Mapping[str, str]) -> dict[str, str]:

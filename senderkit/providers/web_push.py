@@ -197,6 +197,7 @@ class WebPushProvider(Provider):
         "Push services report nothing once they have taken a message, which stays at sent. A "
         "subscription that has ended shows with the next message to it."
     )
+    checks_alone = True
     makes = "Make a key pair"
     fields = (
         Field(

@@ -269,14 +269,7 @@ def _doubt(end: AttemptEnd | None) -> tuple[Entry, ...]:
     return (Entry(TimelineEvent.IN_DOUBT, end.finished_at, detail),)
 
 
-def held(
-    claim: Claim,
-    connection_id: str | None,
-    reason: str,
-    now: datetime,
-    *,
-    attempt: AttemptEnd | None = None,
-) -> Change:
+def held(claim: Claim, connection_id: str | None, reason: str, now: datetime) -> Change:
     """Keep the message until its connection is repaired: no status change, nothing due.
 
     `connection_id` None: there is no connection for it. A new round begins when it is released.
@@ -289,8 +282,18 @@ def held(
         None,
         claim.lease_token,
         {**_DONE, **values},
-        attempt=attempt,
     )
+
+
+def held_after_try(claim: Claim, connection_id: str, reason: str, attempt: AttemptEnd) -> Change:
+    """The same after a try of the last connection that was left, which is what its step tells.
+
+    The message waits for its first connection, so `reason` says what is wrong with that one.
+    """
+    change = held(claim, connection_id, reason, attempt.finished_at)
+    told = {"reason": attempt.detail or shown(reason)}
+    entries = (Entry(TimelineEvent.HELD, attempt.finished_at, told),)
+    return replace(change, entries=entries, attempt=attempt)
 
 
 def _late_queued(claim: Claim, now: datetime) -> tuple[Entry, ...]:

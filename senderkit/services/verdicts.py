@@ -103,7 +103,7 @@ def _passed_on(
     if isinstance(error, AccountBroken) and not call.choice.is_transient:
         first = call.choice.first
         reason = first.broken_reason or end.detail or ""
-        return steps.held(call.claim, first.connection_id, reason, end.finished_at, attempt=end)
+        return steps.held_after_try(call.claim, first.connection_id, reason, end)
     hint = error.retry_after_seconds if isinstance(error, Unavailable) else None
     return _again(call, end, policy, hint)
 

@@ -217,7 +217,9 @@ def test_when_all_are_broken_the_message_is_held_on_the_first(
     message = api.message(message_id)
     assert (message["status"], message["providerConnectionId"]) == ("rendered", accounts.main_id)
     assert told(message, "failover", "retry", "held") == ["failover", "held"]
-    assert entry(message, "held")["reason"] == "The password is wrong."
+    assert entry(message, "failover")["reason"] == "The password is wrong."
+    assert entry(message, "held")["reason"] == "The account is closed."
+    assert house.rows("SELECT held_reason FROM messages") == [("The password is wrong.",)]
 
     untried = api.send(**text_message())
     house.deliver()

@@ -477,6 +477,26 @@ def test_a_test_says_why_it_does_not(house: House, smtp: FakeSmtp) -> None:
     assert house.rows("SELECT broken_reason FROM connections") == [(None,)]
 
 
+def test_where_nobody_can_be_asked_nothing_is_claimed(house: House) -> None:
+    credentials = {
+        "private_key": new_vapid_keys().private_key,
+        "subject": "mailto:ops@acme.example",
+    }
+    path = f"/channels/{store_connection(house, 'web_push', credentials)}"
+    text = read(house.owner().submit(path, {}, action=f"{path}/check").text).text
+    assert "Nothing is wrong with it" in text
+    assert "Looks whether what is stored can be right." in text
+    assert "accepts" not in text
+
+
+def test_test_mode_does_not_promise_that_a_connection_sends_nothing(house: House) -> None:
+    owner = house.owner()
+    assert "nothing leaves this server" in owner.get("/").text
+    page = owner.get(f"/channels/{store_connection(house)}").text
+    assert "nothing leaves this server" not in page
+    assert "Connections are for live messages, whatever mode is shown." in page
+
+
 def test_nobody_there_is_told(house: House) -> None:
     connection_id = store_connection(house)
     path = f"/channels/{connection_id}"

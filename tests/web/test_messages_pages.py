@@ -352,7 +352,10 @@ def test_a_message_of_the_other_mode_is_not_found(
     message_id = api.send()
     assert owner.get(f"/messages/{message_id}").status_code == 200
     owner.submit("/", {"mode": "live"}, action="/mode")
-    assert owner.get(path.format(id=message_id)).status_code == 404
+    answer = owner.get(path.format(id=message_id))
+    assert answer.status_code == 404
+    if not path.endswith("/preview"):
+        assert "This is a test message: switch to Test to see it." in answer.text
     assert owner.submit("/", {}, action=f"/messages/{message_id}/cancel").status_code == 404
     assert listed(owner) == []
 

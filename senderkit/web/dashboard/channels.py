@@ -173,6 +173,7 @@ def _show_page(
         values=shown,
         errors=errors,
         outcome=outcome,
+        checks_alone=bool(kind and kind.checks_alone),
         opens=target.fields is not None,
         facts=kind.public_facts(stored) if kind else (),
         to=viewer().member.email if to is None and row.channel is Channel.EMAIL else to or "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -11,10 +12,11 @@ from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from senderkit.commands import HELD, BrowseMessages, parse_browse_messages
-from senderkit.domain import CANCELABLE, PENDING, Channel, MessageStatus
+from senderkit.domain import CANCELABLE, PENDING, Channel, MessageStatus, Mode
 from senderkit.errors import InvalidRequest, Issue, NotCancelable, NotFound
 from senderkit.services import api_keys, browsing, delivery, details, reports, templates
 from senderkit.services.browsing import NO_MESSAGES, MessagePage
+from senderkit.services.channel_list import provider_label
 from senderkit.services.details import MessageDetails
 from senderkit.services.reports import TimelineRow
 from senderkit.services.sending import stored_envelope
@@ -29,6 +31,7 @@ from senderkit.web.runtime import runtime
 pages = Blueprint("messages", __name__, url_prefix="/messages")
 pages.add_app_template_filter(wording.shown_recipient, "recipient")
 pages.add_app_template_filter(wording.shown_size, "size")
+pages.add_app_template_filter(provider_label, "provider")
 pages.add_app_template_filter(wording.shown_duration, "milliseconds")
 
 _FILTERS: Final = ("status", "channel", "template", "key", "q", "from", "to")
@@ -146,9 +149,15 @@ def show(public_id: str) -> str:
 
 
 def _get_details(looking: Viewer, public_id: str) -> MessageDetails:
-    """Raises `NotFound`."""
+    """Raises `NotFound`, which tells when it is a message of the other mode."""
     with runtime().reader.connect() as connection:
-        return details.get_details(connection, looking.workspace_id, looking.livemode, public_id)
+        read = partial(details.get_details, connection, looking.workspace_id)
+        try:
+            return read(looking.livemode, public_id)
+        except NotFound:
+            read(not looking.livemode, public_id)
+    other = Mode.of(not looking.livemode).value
+    raise NotFound(f"This is a {other} message: switch to {other.capitalize()} to see it.")
 
 
 def _show_context(looking: Viewer, found: MessageDetails) -> dict[str, Any]:

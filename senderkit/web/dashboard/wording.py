@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from senderkit.domain import Channel, MessageStatus, TimelineEvent
+from senderkit.services.channel_list import provider_label
 
 _MEANINGS: Final[Mapping[str, str]] = {
     MessageStatus.SCHEDULED: "It goes out at its time and can be canceled until then.",
@@ -66,36 +67,46 @@ def _reason(detail: Detail, _names: Names) -> str | None:
 def _taken(detail: Detail, _names: Names) -> str | None:
     if detail.get("simulated"):
         return "Simulated: no provider was called."
-    provider, said = detail.get("provider"), detail.get("detail")
+    provider, said = _provider(detail), detail.get("detail")
     if provider and said:
         return f"{provider} took it: {said}"
     return f"{provider} took it." if provider else said
 
 
+def _provider(detail: Detail) -> str | None:
+    name = detail.get("provider")
+    return provider_label(name) if name else None
+
+
 def _arrived(detail: Detail, names: Names) -> str | None:
-    provider, said = detail.get("provider"), detail.get("detail")
+    provider, said = _provider(detail), detail.get("detail")
     if detail.get("simulated") or not provider:
         return _taken(detail, names)
     return f"Reported by {provider}: {said}" if said else f"Reported by {provider}."
 
 
 def _attempt(detail: Detail, _names: Names) -> str:
-    provider, connection = detail.get("provider", "a provider"), detail.get("connection")
-    through = f"{connection} ({provider})" if connection else provider
+    provider, connection = _provider(detail) or "a provider", detail.get("connection")
+    through = f"“{connection}” ({provider})" if connection else provider
     return f"Attempt {detail.get('attempt', 1)}, through {through}."
 
 
 def _failover(detail: Detail, _names: Names) -> str:
-    reason, following = detail.get("reason"), f"{detail.get('to')} takes its turn."
-    return f"{reason} {following}" if reason else following
+    following = f"“{detail['to']}”" if "to" in detail else "The next connection"
+    return _after(detail.get("reason"), f"{following} takes its turn.")
+
+
+def _after(reason: str | None, sentence: str) -> str:
+    """Both, though what a provider said may be no whole sentence."""
+    if not reason:
+        return sentence
+    return f"{reason} {sentence}" if reason.endswith((".", "!", "?")) else f"{reason}. {sentence}"
 
 
 def _retry(detail: Detail, names: Names) -> str:
     if detail.get("by"):
         return f"Released by {names.get(detail['by'], detail['by'])} and tried again."
-    wait = _duration(detail.get("inSeconds"))
-    reason = detail.get("reason")
-    return f"{reason} Next try {wait}." if reason else f"Next try {wait}."
+    return _after(detail.get("reason"), f"Next try {_duration(detail.get('inSeconds'))}.")
 
 
 def _duration(seconds: object) -> str:
