@@ -163,17 +163,18 @@ def tail_messages(sk: SenderKit, metadata: tuple[str, ...], as_json: bool, **fil
     With --json each is one line.
     """
     pairs = read_pairs(metadata, "--metadata")
-    for message in _followed(sk.messages.tail(metadata=pairs, **filters)):
-        cells = "  ".join(plain(cell) for cell in _row(message))
-        click.echo(compact(message.raw) if as_json else cells)
+    try:
+        for message in _followed(sk.messages.tail(metadata=pairs, **filters)):
+            cells = "  ".join(plain(cell) for cell in _row(message))
+            click.echo(compact(message.raw) if as_json else cells)
+    except KeyboardInterrupt:
+        return  # how a person ends it
 
 
 def _followed(tail: Generator[Message]) -> Iterator[Message]:
-    """The messages of a tail until Ctrl-C; says plainly when the server has no tail."""
+    """The messages of a tail; says plainly when the server has none."""
     try:
         yield from tail
-    except KeyboardInterrupt:
-        return
     except SenderKitApiError as error:
         if error.code != "not_acceptable":  # a server without a tail answers in JSON only
             raise
