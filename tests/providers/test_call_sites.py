@@ -43,13 +43,16 @@ TOP: Final = Path(senderkit.__file__).parent
 CERTIFICATE: Final = f"https://{HOST}{CERTIFICATE_PATH}"
 
 
+Use = Callable[[Adapter, Outgoing, str], object]
+
+
 @dataclass(frozen=True)
 class Way:
     """How an address that somebody chose comes to be called: it stands in a field of the
     connection, or else in the message or the callback."""
 
     provider: str
-    use: Callable[[Adapter, Outgoing, str], object]
+    use: Use
     field: str = "base_url"
 
     def __str__(self) -> str:
@@ -201,8 +204,9 @@ class Guarded(HttpClient):
         self._trusted = trusted
 
     def send(self, request: Request, timeouts: Timeouts | None = None) -> Reply:
-        client: HttpClient = self._before if request.url in self._trusted else super()
-        return client.send(request, timeouts)
+        if request.url in self._trusted:
+            return self._before.send(request, timeouts)
+        return super().send(request, timeouts)
 
 
 Call = Callable[[str], object]
@@ -241,7 +245,7 @@ def test_no_address_of_the_corpus_is_reached(way: Way, sns: FakeProvider, canary
             assert canary.heard() == 0, url
 
 
-AT_SNS: Final = {
+AT_SNS: Final[dict[Use, str]] = {
     fetch_certificate: CERTIFICATE,
     confirm: str(control()["SubscribeURL"]),
 }

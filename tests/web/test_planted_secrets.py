@@ -12,6 +12,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Final
@@ -131,16 +132,22 @@ def secret_fields(provider: str) -> list[Field]:
 
 def echoes(bench: HttpBench) -> Iterator[Reply]:
     """A server that answers with its request and all that it knows of the account."""
-
-    def echo(request: Recorded, status: int, *, is_plain: bool) -> Answer:
-        heard = f"{request.head.decode('latin-1')} {request.body!r} {bench.credentials}"
-        if is_plain:
-            return Answer(status, body=heard.encode(), headers={"Content-Type": "text/plain"})
-        return replace(bench.error(heard), status=status)
-
     for status in ECHO_STATUSES:
-        for is_plain in (True, False):
-            yield lambda request, s=status, p=is_plain: echo(request, s, is_plain=p)
+        yield partial(_echo, bench, status)
+        yield partial(_plain_echo, bench, status)
+
+
+def _heard(bench: HttpBench, request: Recorded) -> str:
+    return f"{request.head.decode('latin-1')} {request.body!r} {bench.credentials}"
+
+
+def _echo(bench: HttpBench, status: int, request: Recorded) -> Answer:
+    return replace(bench.error(_heard(bench, request)), status=status)
+
+
+def _plain_echo(bench: HttpBench, status: int, request: Recorded) -> Answer:
+    heard = _heard(bench, request).encode()
+    return Answer(status, body=heard, headers={"Content-Type": "text/plain"})
 
 
 def fail_in_every_way(planted: Planted) -> None:
@@ -162,9 +169,11 @@ def fail_in_every_way(planted: Planted) -> None:
 def report_in_every_way(planted: Planted) -> None:
     """Callbacks of every kind, the forged ones with the secret where it does not belong."""
     bench = planted.bench
+    if not isinstance(bench, HttpBench):
+        return
     path = f"/hooks/{planted.provider}/{planted.connection_id}"
     client = planted.house.app.test_client()
-    for report in bench.reports if isinstance(bench, HttpBench) else ():
+    for report in bench.reports:
         for callback in (bench.authentic(report.body), *bench.forgeries(report.body)):
             answer = client.post(
                 path,
