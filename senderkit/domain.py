@@ -159,6 +159,36 @@ class SuppressionReason(StrEnum):
     MANUAL = "manual"
 
 
+# -- webhooks ---------------------------------------------------------------------------------
+
+
+class WebhookEventType(StrEnum):
+    """What a webhook may tell (`type` on the wire)."""
+
+    SENT = "message.sent"
+    DELIVERED = "message.delivered"
+    FAILED = "message.failed"
+    OPTED_OUT = "message.opted_out"
+    COMPLAINED = "message.complained"
+    OPENED = "message.opened"
+    CLICKED = "message.clicked"
+    TEST = "webhook.test"
+
+
+WEBHOOK_CHOICES: Final = tuple(
+    kind for kind in WebhookEventType if kind is not WebhookEventType.TEST
+)
+"""What an endpoint may choose from; a test event goes to the endpoint that it was asked for."""
+
+
+class WebhookState(StrEnum):
+    """How far the delivery of one event to one endpoint has come."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
 # -- ids --------------------------------------------------------------------------------------
 
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -21,6 +21,12 @@ from senderkit.models.core import (
     TimelineEntry,
     Workspace,
 )
+from senderkit.models.webhooks import (
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
 __all__ = [
     "NAMING_CONVENTION",
@@ -42,5 +48,9 @@ __all__ = [
     "TemplateVersion",
     "TimelineEntry",
     "UtcDateTime",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
     "Workspace",
 ]
