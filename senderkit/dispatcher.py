@@ -213,7 +213,7 @@ class Dispatcher:
         try:
             with self._engine.begin() as connection:
                 claims = self._claim(connection, rooms)
-                applied = delivery.apply_changes(connection, [*self._doubts(claims), *changes])
+                applied = self._apply(connection, [*self._doubts(claims), *changes])
         except Exception as error:
             if is_outage(error):
                 raise
@@ -221,6 +221,9 @@ class Dispatcher:
             claims, applied = [], self._store_one_by_one(changes)
         self._settle(applied)
         return claims
+
+    def _apply(self, connection: Connection, changes: Sequence[Change]) -> set[int]:
+        return delivery.apply_changes(connection, changes, now=self._clock())
 
     def _claim(self, connection: Connection, rooms: Mapping[str, int]) -> list[tuple[Claim, Past]]:
         now = self._clock()
@@ -249,7 +252,7 @@ class Dispatcher:
         for change in changes:
             try:
                 with self._engine.begin() as connection:
-                    applied |= delivery.apply_changes(connection, [change])
+                    applied |= self._apply(connection, [change])
             except Exception as error:
                 if is_outage(error):
                     raise
@@ -261,7 +264,7 @@ class Dispatcher:
         _log.error("change_not_stored", message=change.message_id, exc_info=error)
         try:
             with self._engine.begin() as connection:
-                delivery.apply_changes(connection, [steps.unstorable(change, self._clock())])
+                self._apply(connection, [steps.unstorable(change, self._clock())])
         except Exception as second:
             if is_outage(second):
                 raise

@@ -26,6 +26,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def shown_moment(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and `Z`, as every answer and webhook has it."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Channel(StrEnum):
     EMAIL = "email"
     SMS = "sms"
