@@ -84,7 +84,10 @@ class _Step:
 
 
 class Dispatcher:
-    """Delivers what is due. `workers` calls of one connection may be under way at a time."""
+    """Delivers what is due. `workers` calls of one connection may be under way at a time.
+
+    `on_changes` is called after each commit of changes: webhooks may have something to tell.
+    """
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class Dispatcher:
         *,
         workers: int,
         repeats_in_doubt: Set[Channel] = frozenset(Channel),
+        on_changes: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._reader = read_only(engine)
@@ -111,6 +115,7 @@ class Dispatcher:
         self._renewed_at = clock()
         self._alive_at = clock()
         self._is_stopping = False
+        self._on_changes = on_changes
         self._thread: threading.Thread | None = None
         self._uniform = random.SystemRandom().uniform
         self._policy = Policy(self._delay_after, repeats_in_doubt)
@@ -282,6 +287,8 @@ class Dispatcher:
         for step in begun:
             if step.call is not None:
                 self._calls.begin(step.call, step.change.values["lease_until"])
+        if applied:
+            self._on_changes()
 
     def _renew_leases(self) -> None:
         now = self._clock()

@@ -47,7 +47,7 @@ PRODUCT: Final = STORE | {
     "simulator",
     "services",
 }
-DISPATCHERS: Final = frozenset({"dispatcher", "webhook_dispatcher"})
+DISPATCHERS: Final = frozenset({"dispatcher", "webhook_calls", "webhook_dispatcher"})
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
@@ -78,7 +78,8 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "services": PRODUCT,
     "calls": PRODUCT,
     "dispatcher": PRODUCT | {"calls"},
-    "webhook_dispatcher": PRODUCT,
+    "webhook_calls": PRODUCT,
+    "webhook_dispatcher": PRODUCT | {"webhook_calls"},
     "web": PRODUCT | DISPATCHERS,
     "client": frozenset(),
     "cli": PRODUCT | DISPATCHERS | {"web", "client"},

@@ -45,6 +45,7 @@ def take(provider: str, connection_id: str) -> Response:
     source, route = found
     reported = at_hand.connections.adapter(route).events_from(_callback())
     events.apply_events(at_hand.engine, source, reported, at_hand.clock())
+    at_hand.webhooks.wake()
     return _plain(200, "ok")
 
 
