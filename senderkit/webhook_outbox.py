@@ -48,7 +48,7 @@ _IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
 _IS_FREE: Final = or_(WebhookDelivery.lease_until.is_(None), WebhookDelivery.lease_until <= _NOW)
 
 
-def _due_statement() -> Select[Any]:
+def _due_statement() -> Select[*tuple[Any, ...]]:
     """Every endpoint with the moment of its next delivery, found by its index."""
     first = (
         select(WebhookDelivery.due_at)

@@ -275,13 +275,13 @@ def _lock(session: Session, workspace_id: int, public_id: str) -> WebhookEndpoin
     return _found(session, statement.execution_options(populate_existing=True))
 
 
-def _statement(workspace_id: int, public_id: str) -> Select[tuple[WebhookEndpoint]]:
+def _statement(workspace_id: int, public_id: str) -> Select[WebhookEndpoint]:
     return select(WebhookEndpoint).where(
         WebhookEndpoint.workspace_id == workspace_id, WebhookEndpoint.public_id == public_id
     )
 
 
-def _found(session: Session, statement: Select[tuple[WebhookEndpoint]]) -> WebhookEndpoint:
+def _found(session: Session, statement: Select[WebhookEndpoint]) -> WebhookEndpoint:
     found = session.scalars(statement).one_or_none()
     if found is None:
         raise NotFound("There is no such endpoint.")

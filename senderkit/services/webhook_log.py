@@ -91,7 +91,7 @@ def _page(rows: Sequence[DeliveryRow], *, has_newer: bool, has_older: bool) -> D
     return DeliveryPage(tuple(rows), newer, rows[-1].public_id if has_older else None)
 
 
-def _listed() -> Select[Any]:
+def _listed() -> Select[*tuple[Any, ...]]:
     """Deliveries with their events and last tries."""
     last = and_(
         WebhookAttempt.delivery_id == WebhookDelivery.id,
@@ -107,7 +107,7 @@ def _listed() -> Select[Any]:
 
 def _page_statement(
     connection: Connection, endpoint_id: int, query: BrowseDeliveries
-) -> Select[Any]:
+) -> Select[*tuple[Any, ...]]:
     order = (WebhookDelivery.created_at, WebhookDelivery.id)
     statement = _listed().where(WebhookDelivery.endpoint_id == endpoint_id)
     if query.state is not None:

@@ -37,9 +37,7 @@ class Witness:
 
     house: House
     secrets: dict[str, str] = field(default_factory=dict)
-    seen: dict[str, list[tuple[str, str, bytes]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    seen: dict[str, list[tuple[str, str, bytes]]] = field(default_factory=lambda: defaultdict(list))
     taken: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311
