@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from senderkit.domain import WebhookEventType
@@ -63,14 +73,10 @@ def _due_statement() -> Select[*tuple[Any, ...]]:
     return select(WebhookEndpoint.id, first.scalar_subquery())
 
 
-def _claim_statement() -> ReturningUpdate[Any]:
+def _claim_statement(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     due = (
         select(WebhookDelivery.id)
-        .where(
-            WebhookDelivery.endpoint_id == bindparam("of_endpoint"),
-            WebhookDelivery.due_at <= _NOW,
-            _IS_FREE,
-        )
+        .where(which, WebhookDelivery.due_at <= _NOW, _IS_FREE)
         .order_by(WebhookDelivery.due_at)
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
@@ -88,7 +94,8 @@ def _claim_statement() -> ReturningUpdate[Any]:
 
 
 _DUE: Final = _due_statement()
-_CLAIM: Final = _claim_statement()
+_CLAIM: Final = _claim_statement(WebhookDelivery.endpoint_id == bindparam("of_endpoint"))
+_CLAIM_ONE: Final = _claim_statement(WebhookDelivery.public_id == bindparam("of_delivery"))
 _EVENTS: Final = select(
     WebhookEvent.id, WebhookEvent.public_id, WebhookEvent.type, WebhookEvent.body
 ).where(WebhookEvent.id.in_(_IDS))
@@ -110,14 +117,31 @@ def claim(
     connection: Connection, *, endpoint_id: int, now: datetime, limit: int, lease_seconds: float
 ) -> list[WebhookClaim]:
     """Lease up to `limit` deliveries to an endpoint that are due, the longest waiting first."""
-    values = {
-        "of_endpoint": endpoint_id,
+    values = {"of_endpoint": endpoint_id} | _lease(now, limit, lease_seconds)
+    return _claims(connection, _CLAIM, values)
+
+
+def claim_one(
+    connection: Connection, *, delivery_id: str, now: datetime, lease_seconds: float
+) -> WebhookClaim | None:
+    """Lease one delivery, unless it is not due or somebody else was faster."""
+    values = {"of_delivery": delivery_id} | _lease(now, 1, lease_seconds)
+    return next(iter(_claims(connection, _CLAIM_ONE, values)), None)
+
+
+def _lease(now: datetime, limit: int, lease_seconds: float) -> dict[str, Any]:
+    return {
         "now": now,
         "most": limit,
         "until": now + timedelta(seconds=lease_seconds),
         "token": secrets.token_hex(16),
     }
-    rows = sorted(connection.execute(_CLAIM, values), key=lambda row: (row.due_at, row.id))
+
+
+def _claims(
+    connection: Connection, statement: ReturningUpdate[Any], values: Mapping[str, Any]
+) -> list[WebhookClaim]:
+    rows = sorted(connection.execute(statement, values), key=lambda row: (row.due_at, row.id))
     if not rows:
         return []
     found = connection.execute(_EVENTS, {"ids": [row.event_id for row in rows]})

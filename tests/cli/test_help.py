@@ -47,6 +47,10 @@ def test_these_are_all_commands() -> None:
         "admin suppressions export",
         "admin suppressions import",
         "admin templates publish",
+        "admin webhooks add",
+        "admin webhooks list",
+        "admin webhooks remove",
+        "admin webhooks test",
         "serve",
         "worker",
     ]
