@@ -22,9 +22,13 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``outbox``                claim, renew, finish, retry, release: how two databases lock
 ``lanes``                 the threads that talk to providers, some for each connection
 ``services``              what the product does, one transaction per outside call
+``webhook_signing``       signatures of webhooks, in two schemes
+``webhook_outbox``        claim and finish webhook deliveries
 ``simulator``             the lifecycle of a test message, with no provider in sight
 ``calls``                 provider calls under way
 ``dispatcher``            claim -> render -> send -> record
+``webhook_calls``         webhook calls under way
+``webhook_dispatcher``    claim -> sign and call -> record
 ``web``                   Flask: /v1, the dashboard, errors, wire names, the async front
 ``cli``                   the ``senderkit`` command
 ========================  ====================================================================

@@ -84,7 +84,10 @@ class _Step:
 
 
 class Dispatcher:
-    """Delivers what is due. `workers` calls of one connection may be under way at a time."""
+    """Delivers what is due. `workers` calls of one connection may be under way at a time.
+
+    `on_changes` is called after each commit of changes: webhooks may have something to tell.
+    """
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class Dispatcher:
         *,
         workers: int,
         repeats_in_doubt: Set[Channel] = frozenset(Channel),
+        on_changes: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._reader = single_reads(engine)
@@ -111,6 +115,7 @@ class Dispatcher:
         self._renewed_at = clock()
         self._alive_at = clock()
         self._is_stopping = False
+        self._on_changes = on_changes
         self._thread: threading.Thread | None = None
         self._uniform = random.SystemRandom().uniform
         self._policy = Policy(self._delay_after, repeats_in_doubt)
@@ -213,7 +218,7 @@ class Dispatcher:
         try:
             with self._engine.begin() as connection:
                 claims = self._claim(connection, rooms)
-                applied = delivery.apply_changes(connection, [*self._doubts(claims), *changes])
+                applied = self._apply(connection, [*self._doubts(claims), *changes])
         except Exception as error:
             if is_outage(error):
                 raise
@@ -221,6 +226,9 @@ class Dispatcher:
             claims, applied = [], self._store_one_by_one(changes)
         self._settle(applied)
         return claims
+
+    def _apply(self, connection: Connection, changes: Sequence[Change]) -> set[int]:
+        return delivery.apply_changes(connection, changes, now=self._clock())
 
     def _claim(self, connection: Connection, rooms: Mapping[str, int]) -> list[tuple[Claim, Past]]:
         now = self._clock()
@@ -249,7 +257,7 @@ class Dispatcher:
         for change in changes:
             try:
                 with self._engine.begin() as connection:
-                    applied |= delivery.apply_changes(connection, [change])
+                    applied |= self._apply(connection, [change])
             except Exception as error:
                 if is_outage(error):
                     raise
@@ -261,7 +269,7 @@ class Dispatcher:
         _log.error("change_not_stored", message=change.message_id, exc_info=error)
         try:
             with self._engine.begin() as connection:
-                delivery.apply_changes(connection, [steps.unstorable(change, self._clock())])
+                self._apply(connection, [steps.unstorable(change, self._clock())])
         except Exception as second:
             if is_outage(second):
                 raise
@@ -279,6 +287,8 @@ class Dispatcher:
         for step in begun:
             if step.call is not None:
                 self._calls.begin(step.call, step.change.values["lease_until"])
+        if applied:
+            self._on_changes()
 
     def _renew_leases(self) -> None:
         now = self._clock()

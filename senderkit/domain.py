@@ -26,6 +26,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def shown_moment(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and `Z`, as every answer and webhook has it."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Channel(StrEnum):
     EMAIL = "email"
     SMS = "sms"
@@ -157,6 +162,36 @@ class SuppressionReason(StrEnum):
     COMPLAINED = "complained"
     BOUNCED = "bounced"
     MANUAL = "manual"
+
+
+# -- webhooks ---------------------------------------------------------------------------------
+
+
+class WebhookEventType(StrEnum):
+    """What a webhook may tell (`type` on the wire)."""
+
+    SENT = "message.sent"
+    DELIVERED = "message.delivered"
+    FAILED = "message.failed"
+    OPTED_OUT = "message.opted_out"
+    COMPLAINED = "message.complained"
+    OPENED = "message.opened"
+    CLICKED = "message.clicked"
+    TEST = "webhook.test"
+
+
+WEBHOOK_CHOICES: Final = tuple(
+    kind for kind in WebhookEventType if kind is not WebhookEventType.TEST
+)
+"""What an endpoint may choose from; a test event goes to the endpoint that it was asked for."""
+
+
+class WebhookState(StrEnum):
+    """How far the delivery of one event to one endpoint has come."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
 
 
 # -- ids --------------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ DOCUMENTED: Final = (
     Setting(
         "ENCRYPTION_KEY",
         "made on first start",
-        "Fernet keys that seal provider credentials, newest first, separated by commas.",
+        "Fernet keys that seal provider credentials and webhook secrets, newest first, separated "
+        "by commas.",
     ),
     Setting(
         "PUBLIC_URL",
@@ -76,7 +77,8 @@ DOCUMENTED: Final = (
     Setting(
         "SMTP_URL",
         "none",
-        "Connection for live email: `smtp://user:password@host:587` (STARTTLS) or `smtps://`.",
+        "Connection for live email and for mail to the team: `smtp://user:password@host:587` "
+        "(STARTTLS) or `smtps://`.",
     ),
     Setting("MAIL_FROM", "none", "Sender of that connection, such as `Acme <hello@acme.example>`."),
     Setting(

@@ -107,7 +107,7 @@
   // -- secrets: gone from the page when it is left, so that the back button cannot show them --
   const clearSecrets = () => {
     for (const box of document.querySelectorAll("[data-secret]")) {
-      box.textContent = "This key was shown once and has been cleared from this page. If you did not copy it, create a new key and revoke this one.";
+      box.textContent = box.dataset.secret;
       box.removeAttribute("data-secret");
     }
   };

@@ -20,9 +20,10 @@ from senderkit.commands import (
     Place,
     parse_create_key,
     parse_describe_connection,
+    parse_describe_endpoint,
     parse_set_up,
 )
-from senderkit.services import access, api_keys, templates
+from senderkit.services import access, api_keys, templates, webhook_endpoints
 from senderkit.web.extensions import database
 from senderkit.web.runtime import Runtime, runtime_of
 
@@ -257,6 +258,21 @@ def store_connection(
 
     connection_id: str = house.in_app(work)
     return connection_id
+
+
+def store_endpoint(house: House, url: str = "https://hooks.invalid/senderkit") -> tuple[str, str]:
+    """Add a webhook endpoint with a test event that waits; return the ids of it and of the
+    delivery."""
+    command = parse_describe_endpoint(url, ())
+
+    def work() -> tuple[str, str]:
+        session, now = database.session(), house.clock()
+        endpoint, _ = house.runtime.endpoints.add(session, 1, command, nonce=None, now=now)
+        public_id = endpoint.public_id
+        return public_id, webhook_endpoints.send_test(session, 1, public_id, now=now)
+
+    ids: tuple[str, str] = house.in_app(work)
+    return ids
 
 
 def wait_until(is_so: Callable[[], object], *, seconds: float = 30) -> None:

@@ -36,9 +36,19 @@ TOOLS: Final = VOCABULARY | {
     "http_client",
     "rate_limits",
     "template_folders",
+    "webhook_signing",
 }
 STORE: Final = TOOLS | {"models", "database", "changes"}
-PRODUCT: Final = STORE | {"acceptance", "outbox", "lanes", "providers", "simulator", "services"}
+PRODUCT: Final = STORE | {
+    "acceptance",
+    "outbox",
+    "webhook_outbox",
+    "lanes",
+    "providers",
+    "simulator",
+    "services",
+}
+DISPATCHERS: Final = frozenset({"dispatcher", "webhook_calls", "webhook_dispatcher"})
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
@@ -56,6 +66,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http_client": VOCABULARY,
     "rate_limits": VOCABULARY,
     "template_folders": frozenset(),
+    "webhook_signing": VOCABULARY,
     "providers": VOCABULARY | {"http_client"},
     # A test message cannot reach a provider: what synthesizes its life sees no way out.
     "simulator": VOCABULARY,
@@ -64,14 +75,17 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "changes": TOOLS | {"models"},
     "acceptance": STORE,
     "outbox": STORE,
+    "webhook_outbox": STORE,
     "lanes": frozenset(),
     "services": PRODUCT,
     "calls": PRODUCT,
     "dispatcher": PRODUCT | {"calls"},
-    "web": PRODUCT | {"dispatcher"},
+    "webhook_calls": PRODUCT,
+    "webhook_dispatcher": PRODUCT | {"webhook_calls"},
+    "web": PRODUCT | DISPATCHERS,
     "client": frozenset(),
-    "cli": PRODUCT | {"dispatcher", "web", "client"},
-    "app": PRODUCT | {"dispatcher", "web"},
+    "cli": PRODUCT | DISPATCHERS | {"web", "client"},
+    "app": PRODUCT | DISPATCHERS | {"web"},
     "__main__": frozenset({"cli"}),
 }
 """What each room may import of the others; a module that stands in no room is a complaint."""

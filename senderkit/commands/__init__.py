@@ -19,6 +19,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``keys``           `CreateKey`
 ``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
+``webhooks``       `DescribeEndpoint`, `BrowseDeliveries`, `ReplayDeliveries`
 ``people``         `SetUp`, `AddMember`, `ChangePassword`, the password rule
 =================  ===========================================================================
 """
@@ -99,6 +100,14 @@ from senderkit.commands.templates import (
     parse_describe_template,
     parse_render_template,
 )
+from senderkit.commands.webhooks import (
+    BrowseDeliveries,
+    DescribeEndpoint,
+    ReplayDeliveries,
+    parse_browse_deliveries,
+    parse_describe_endpoint,
+    parse_replay_deliveries,
+)
 
 REQUEST_MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "Send": SendBody,
@@ -123,6 +132,7 @@ __all__ = [
     "AddSuppression",
     "AddVersion",
     "BadLine",
+    "BrowseDeliveries",
     "BrowseMessages",
     "BrowseSuppressions",
     "ChangePassword",
@@ -130,6 +140,7 @@ __all__ = [
     "CreateKey",
     "CreateTemplate",
     "DescribeConnection",
+    "DescribeEndpoint",
     "DescribeTemplate",
     "ListMessages",
     "MetadataRow",
@@ -139,6 +150,7 @@ __all__ = [
     "RawSend",
     "Recipient",
     "RenderTemplate",
+    "ReplayDeliveries",
     "SetUp",
     "TemplateSend",
     "check_envelope_allowed",
@@ -152,6 +164,7 @@ __all__ = [
     "parse_add_member",
     "parse_add_suppression",
     "parse_add_version",
+    "parse_browse_deliveries",
     "parse_browse_messages",
     "parse_browse_suppressions",
     "parse_change_password",
@@ -159,6 +172,7 @@ __all__ = [
     "parse_create_key",
     "parse_create_template",
     "parse_describe_connection",
+    "parse_describe_endpoint",
     "parse_describe_template",
     "parse_idempotency_key",
     "parse_json",
@@ -166,6 +180,7 @@ __all__ = [
     "parse_list_messages",
     "parse_raw_send",
     "parse_render_template",
+    "parse_replay_deliveries",
     "parse_send",
     "parse_set_up",
     "read_suppressions",

@@ -101,6 +101,13 @@ class HttpClient:
                     return exchange.run(idle, pool)
             return exchange.run(pool.fresh(exchange.origin), pool)
 
+    def check_url(self, url: str) -> None:
+        """Raises `DestinationRefused` for what this client would not call, as far as the URL tells.
+
+        Where its name leads to is judged with each call.
+        """
+        parse_destination(url, allow_private=self._allow_private)
+
     def close(self) -> None:
         """Let go of idle connections. A call that is under way still ends well."""
         self._pool.close()
@@ -120,6 +127,7 @@ class _Exchange:
         self._host = url.raw_host.decode("ascii")
         self._call = call
         self._changes_nothing = request.changes_nothing
+        self._status_is_enough = request.status_is_enough
         self._most_reply_bytes = most_reply_bytes
         self._wire = httpcore2.Request(
             request.method,
@@ -151,7 +159,8 @@ class _Exchange:
         except _FAULTS as error:
             raise self._fault(error) from None
         body, fault = self._read(response)
-        if fault is not None and 200 <= response.status < 300:
+        is_success = 200 <= response.status < 300
+        if fault is not None and is_success and not self._status_is_enough:
             raise self._fault(fault) from None
         is_whole = fault is None and len(body) <= self._most_reply_bytes
         return Reply(

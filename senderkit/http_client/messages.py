@@ -38,7 +38,8 @@ class Request:
 
     `headers` may not name those (`Host`, `User-Agent`, `Content-Length`, …). `http2` offers
     HTTP/2 to the server and speaks HTTP/1.1 where it does not take it. `only_asks` marks a POST
-    that changes nothing over there, such as a question with a body.
+    that changes nothing over there, such as a question with a body. With `status_is_enough` an
+    answer counts from its status on, whether or not the rest of it ever comes.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     http2: bool = False
     only_asks: bool = False
+    status_is_enough: bool = False
 
     @property
     def changes_nothing(self) -> bool:
@@ -89,8 +91,8 @@ class Request:
 class Reply:
     """What a server answered; `headers` by lower-case name, one that came twice joined by commas.
 
-    `is_whole` is false when the body was cut: at the size limit, or, on an answer that is no
-    success, because the rest of it never came.
+    `is_whole` is false when the body was cut: at the size limit, or because the rest of it never
+    came, on an answer that is no success or whose status is enough.
     """
 
     status: int

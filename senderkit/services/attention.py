@@ -1,4 +1,6 @@
-"""What the team must be told on every page: live messages are held, or a connection is broken."""
+"""What the team must be told on every page: live messages are held, a connection is broken, or a
+webhook endpoint was switched off.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from senderkit.domain import Channel
 from senderkit.models import Connection as ProviderConnection
-from senderkit.models import Message
+from senderkit.models import Message, WebhookEndpoint
 from senderkit.services.browsing import is_held
 from senderkit.services.reports import Count, of_room
 
@@ -28,12 +30,22 @@ class BrokenConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchedOff:
+    """A webhook endpoint that this server itself has switched off."""
+
+    public_id: str
+    url: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attention:
     """Live messages that wait for a repair: how many, why (commonest first), and what is broken."""
 
     held: Count
     reasons: tuple[str, ...]
     broken: tuple[BrokenConnection, ...]
+    endpoints: tuple[SwitchedOff, ...] = ()
 
 
 def find_attention(connection: Connection, workspace_id: int) -> Attention | None:
@@ -47,11 +59,12 @@ def find_attention(connection: Connection, workspace_id: int) -> Attention | Non
         )
     )
     broken = _broken_connections(connection, workspace_id)
-    if not held and not broken:
+    endpoints = _switched_off(connection, workspace_id)
+    if not held and not broken and not endpoints:
         return None
     count = Count(min(len(held), MAX_HELD_COUNTED), is_capped=len(held) > MAX_HELD_COUNTED)
     commonest = Counter(reason for reason in held if reason).most_common(_REASONS_SHOWN)
-    return Attention(count, tuple(reason for reason, _ in commonest), broken)
+    return Attention(count, tuple(reason for reason, _ in commonest), broken, endpoints)
 
 
 def _broken_connections(connection: Connection, workspace_id: int) -> tuple[BrokenConnection, ...]:
@@ -66,3 +79,15 @@ def _broken_connections(connection: Connection, workspace_id: int) -> tuple[Brok
         .order_by(ProviderConnection.id)
     )
     return tuple(BrokenConnection(row[0], Channel(row[1]), row[2] or "") for row in rows)
+
+
+def _switched_off(connection: Connection, workspace_id: int) -> tuple[SwitchedOff, ...]:
+    rows = connection.execute(
+        select(WebhookEndpoint.public_id, WebhookEndpoint.url, WebhookEndpoint.disabled_reason)
+        .where(
+            WebhookEndpoint.workspace_id == workspace_id,
+            WebhookEndpoint.disabled_reason.is_not(None),
+        )
+        .order_by(WebhookEndpoint.id)
+    )
+    return tuple(SwitchedOff(row[0], row[1], row[2] or "") for row in rows)

@@ -29,7 +29,7 @@ from senderkit.domain import CANCELABLE, AttemptOutcome, Channel, may_move
 from senderkit.errors import NotCancelable, NotFound
 from senderkit.models import Attempt, Message, MessageContent, TimelineEntry
 from senderkit.outbox import LockedMessage, lock_messages
-from senderkit.services import connections, steps
+from senderkit.services import connections, steps, webhook_events
 from senderkit.services.rounds import Past, Try
 from senderkit.services.steps import Change, Entry
 
@@ -55,8 +55,11 @@ _KEEP_RENDERED: Final = (
 )
 
 
-def apply_changes(connection: Connection, changes: Sequence[Change]) -> set[int]:
-    """Apply what is still allowed; return the ids of the messages that were changed."""
+def apply_changes(connection: Connection, changes: Sequence[Change], *, now: datetime) -> set[int]:
+    """Apply what is still allowed; return the ids of the messages that were changed.
+
+    What webhooks are to tell of it is stored with it.
+    """
     locked = lock_messages(connection, [change.message_id for change in changes])
     allowed = [change for change in changes if _is_allowed(change, locked.get(change.message_id))]
     if not allowed:
@@ -73,6 +76,7 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> set[int]
     _update_contents(connection, allowed)
     _end_attempts(connection, allowed)
     _begin_attempts(connection, allowed)
+    webhook_events.record(connection, allowed, now=now)
     return {change.message_id for change in allowed}
 
 
@@ -211,7 +215,7 @@ def cancel(
         status = lock_messages(connection, [message_id])[message_id].status
         if status not in CANCELABLE:
             raise NotCancelable(f"This message is {status.value}: it can no longer be canceled.")
-        apply_changes(connection, [steps.canceled(message_id, by, now)])
+        apply_changes(connection, [steps.canceled(message_id, by, now)], now=now)
 
 
 def release_held(
@@ -262,7 +266,8 @@ def _release(engine: Engine, now: datetime, by: str, *which: ColumnElement[bool]
                 .with_for_update()
             )
             held_ids = list(connection.execute(statement).scalars())
-            apply_changes(connection, [steps.released(id_, by, now) for id_ in held_ids])
+            changes = [steps.released(id_, by, now) for id_ in held_ids]
+            apply_changes(connection, changes, now=now)
         count += len(held_ids)
         if len(held_ids) < _RELEASED_AT_ONCE:
             return count
@@ -270,5 +275,5 @@ def _release(engine: Engine, now: datetime, by: str, *which: ColumnElement[bool]
 
 
 def note(connection: Connection, message_id: int, entry: Entry) -> None:
-    """Remark something on a message's timeline; its status stays."""
-    apply_changes(connection, [Change(message_id, (entry,))])
+    """Remark on a message's timeline something that happens now; its status stays."""
+    apply_changes(connection, [Change(message_id, (entry,))], now=entry.at)

@@ -255,7 +255,7 @@ def _change(connection: Connection, source: Source, known: Sequence[_Known], now
     for wave in _waves(by_message):
         found = {id_: find_change(messages[id_], event, source, now) for id_, event in wave.items()}
         changes = [change for change in found.values() if change is not None]
-        delivery.apply_changes(connection, changes)
+        delivery.apply_changes(connection, changes, now=now)
         for change in changes:
             messages[change.message_id] = _after(messages[change.message_id], change)
 

@@ -16,11 +16,11 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from senderkit.crypto import Vault
 from senderkit.errors import SealBroken
-from senderkit.models import Connection
+from senderkit.models import Connection, WebhookEndpoint
 
 Column = InstrumentedAttribute[bytes]
 
-SEALED: Final[tuple[Column, ...]] = (Connection.sealed_fields,)
+SEALED: Final[tuple[Column, ...]] = (Connection.sealed_fields, WebhookEndpoint.sealed_secret)
 """Every column that holds what a vault has sealed; its table has an `id`."""
 
 _BATCH: Final = 100

@@ -49,6 +49,7 @@ def take(provider: str, connection_id: str) -> Response:
     source, route = found
     reported = at_hand.connections.adapter(route).events_from(_callback())
     unknown = events.apply_events(at_hand.engine, source, reported, at_hand.clock())
+    at_hand.webhooks.wake()
     if unknown:
         _look_again(source, unknown)
     return _plain(200, "ok")
@@ -60,6 +61,7 @@ def _look_again(source: Source, unknown: Sequence[ProviderEvent]) -> None:
     at_hand.early_reports.check(source, unknown, at_hand.clock())
     # A call may have ended in between, and its message be known now.
     unknown = events.apply_events(at_hand.engine, source, unknown, at_hand.clock())
+    at_hand.webhooks.wake()
     if unknown:
         _log.info(
             "events_of_unknown_messages", connection_id=source.connection_id, events=len(unknown)

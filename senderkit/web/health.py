@@ -19,7 +19,7 @@ def add_health_routes(app: Flask) -> None:
 
     @app.get("/readyz")
     def readyz() -> Response:
-        """The database is reached and migrated, and the dispatcher comes round."""
+        """The database is reached and migrated, and the dispatchers come round."""
         checks = _checks(runtime())
         is_ready = all(checks.values())
         body = {"status": "ready" if is_ready else "unavailable", "checks": checks}
@@ -30,6 +30,7 @@ def _checks(at_hand: Runtime) -> dict[str, bool]:
     checks = {"database": _is_database_ready(at_hand)}
     if at_hand.settings.dispatcher:
         checks["dispatcher"] = at_hand.dispatcher.is_alive()
+        checks["webhooks"] = at_hand.webhooks.is_alive()
     return checks
 
 

@@ -25,8 +25,12 @@ from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.receipts import ReceiptPoller
 from senderkit.services.sending import Sending
+from senderkit.services.team_mail import TeamMail
 from senderkit.services.templates import CompiledVersions
+from senderkit.services.webhook_endpoints import WebhookEndpoints
 from senderkit.settings import Settings, kept_encryption_keys
+from senderkit.webhook_calls import MOST_REPLY_BYTES, TIMEOUTS
+from senderkit.webhook_dispatcher import WebhookDispatcher
 
 _EXTENSION: Final = "senderkit"
 _UNSUBSCRIBE_SALT: Final = "unsubscribe"
@@ -47,6 +51,7 @@ class Runtime:
     reader: Engine
     vault: Vault
     http: HttpClient
+    webhook_http: HttpClient
     connections: Connections
     channels: Channels
     compiled: CompiledVersions
@@ -56,6 +61,8 @@ class Runtime:
     dispatcher: Dispatcher
     receipts: ReceiptPoller
     early_reports: EarlyReports
+    endpoints: WebhookEndpoints
+    webhooks: WebhookDispatcher
     unsubscribe_signer: Signer
     key_form_signer: Signer
     key_limits: KeyLimits
@@ -67,14 +74,17 @@ class Runtime:
         if self.settings.dispatcher:
             self.dispatcher.start()
             self.receipts.start()
+            self.webhooks.start()
 
     def close(self) -> None:
         """Commit what waits, finish what is under way, release the database."""
         self.receipts.close()
         self.writer.close()
         self.dispatcher.close()
+        self.webhooks.close()
         self.usage.close()
         self.http.close()
+        self.webhook_http.close()
         self.engine.dispose()
 
 
@@ -83,12 +93,20 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     reader = single_reads(engine)
     vault = Vault(settings.encryption_keys, partial(kept_encryption_keys, settings))
     http = HttpClient(allow_private_addresses=settings.allow_private_addresses)
+    webhook_http = HttpClient(
+        allow_private_addresses=settings.allow_private_addresses,
+        timeouts=TIMEOUTS,
+        most_reply_bytes=MOST_REPLY_BYTES,
+    )
     connections = Connections(vault, clock, settings.smtp_url, settings.mail_from, http)
     compiled = CompiledVersions(reader)
     signer = Signer(settings.secret_key, _UNSUBSCRIBE_SALT)
     breakers = Breakers(clock)
     unsubscribe_url = settings.public_url + UNSUBSCRIBE_PATH
     preparing = Preparing(reader, compiled, connections, breakers, signer, unsubscribe_url, clock)
+    endpoints = WebhookEndpoints(vault, webhook_http)
+    mail = TeamMail(reader, connections, clock)
+    webhooks = WebhookDispatcher(engine, webhook_http, endpoints, mail, clock)
     dispatcher = Dispatcher(
         engine,
         preparing,
@@ -97,6 +115,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         clock,
         workers=settings.workers,
         repeats_in_doubt=settings.repeat_in_doubt,
+        on_changes=webhooks.wake,
     )
     writer = AcceptanceWriter(engine, clock, dispatcher.wake)
     return Runtime(
@@ -106,6 +125,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         reader=reader,
         vault=vault,
         http=http,
+        webhook_http=webhook_http,
         connections=connections,
         channels=Channels(vault),
         compiled=compiled,
@@ -115,6 +135,8 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         dispatcher=dispatcher,
         receipts=ReceiptPoller(engine, connections, clock),
         early_reports=EarlyReports(reader),
+        endpoints=endpoints,
+        webhooks=webhooks,
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),

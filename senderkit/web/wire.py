@@ -7,7 +7,7 @@ is written from it, so what is promised and what is sent cannot drift apart.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, NotRequired, cast
 
 from pydantic import ConfigDict, Field, with_config
@@ -20,6 +20,7 @@ from senderkit.domain import (
     Mode,
     TemplateStatus,
     TimelineEvent,
+    shown_moment,
 )
 from senderkit.errors import ApiError, InvalidRequest, Issue, RateLimited
 from senderkit.models import Template, TemplateVersion
@@ -31,11 +32,7 @@ from senderkit.services.templates import status_of
 
 def moment(value: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds and `Z`."""
-    return None if value is None else _stamp(value)
-
-
-def _stamp(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if value is None else shown_moment(value)
 
 
 # -- words ------------------------------------------------------------------------------------
@@ -153,12 +150,12 @@ def message_json(view: MessageView, workspace_uuid: str) -> MessageJson:
         "scheduledAt": moment(row.scheduled_at),
         "openedAt": moment(row.opened_at),
         "clickedAt": moment(row.clicked_at),
-        "createdAt": _stamp(row.created_at),
+        "createdAt": shown_moment(row.created_at),
     }
 
 
 def step_json(entry: TimelineRow) -> StepJson:
-    step: StepJson = {"t": _stamp(entry.at), "e": entry.event}
+    step: StepJson = {"t": shown_moment(entry.at), "e": entry.event}
     return cast(StepJson, {**step, **entry.detail})
 
 
@@ -259,7 +256,7 @@ def template_json(template: Template) -> TemplateJson:
         "channel": template.channel,
         "description": template.description,
         "status": status_of(template).value,
-        "updatedAt": _stamp(template.updated_at),
+        "updatedAt": shown_moment(template.updated_at),
     }
 
 
@@ -284,7 +281,7 @@ def version_json(version: TemplateVersion) -> VersionJson:
 def listed_version_json(version: TemplateVersion) -> ListedVersionJson:
     return {
         **version_json(version),
-        "createdAt": _stamp(version.created_at),
+        "createdAt": shown_moment(version.created_at),
         "note": version.note,
     }
 

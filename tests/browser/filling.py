@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from senderkit.commands.recipients import EXAMPLE_SUBSCRIPTION
-from senderkit.domain import utc_now
+from senderkit.domain import new_public_id, utc_now
 from tests.serving import Server, run_cli
 
 
@@ -106,6 +106,63 @@ def _fill_channels(server: Server) -> None:
     assert run_cli(server.data_dir, *imported, stdin=SUPPRESSED).returncode == 0
 
 
+ENDPOINT = (
+    "INSERT INTO webhook_endpoints (id, public_id, workspace_id, url, events, sealed_secret, "
+    "is_enabled, disabled_reason, failing_since, overlap_until, created_at) "
+    "VALUES (?, ?, 1, ?, ?, x'00', ?, ?, ?, ?, ?)"
+)
+EVENT = (
+    "INSERT INTO webhook_events (id, public_id, workspace_id, type, body, created_at) "
+    "VALUES (?, ?, 1, ?, ?, ?)"
+)
+DELIVERY = (
+    "INSERT INTO webhook_deliveries (id, public_id, event_id, endpoint_id, state, reason, due_at, "
+    "attempts, tries, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+ATTEMPT = (
+    "INSERT INTO webhook_attempts (delivery_id, number, started_at, duration_ms, status_code, "
+    "reply, error) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+GONE = "It answered 410: it wants no more webhooks."
+
+
+def fill_webhooks(server: Server, words: str = GONE) -> None:
+    """An endpoint and a delivery in each state; `words` wherever an endpoint's own may stand."""
+    now = int(utc_now().timestamp() * 1_000_000)
+    later, body = now + 3_600_000_000, json.dumps({"id": "evt_1", "data": {"words": words}})
+    url = f"https://hooks.{'long.' * 12}example.com/{'x' * 80}?words={words}"
+    rows = [
+        (1, new_public_id("whe", utc_now()), url, "message.failed", 1, None, now, later, now),
+        (2, new_public_id("whe", utc_now()), url, "", 0, words, None, None, now),
+        (3, new_public_id("whe", utc_now()), "https://acme.example/", "", 0, None, None, None, now),
+    ]
+    write(server, ENDPOINT, rows)
+    states = [
+        ("pending", None, later, 0),
+        ("pending", None, later, 2),
+        ("delivered", None, None, 1),
+        ("given_up", words, None, 2),
+    ]
+    ids = range(1, len(states) + 1)
+    events = [(id_, new_public_id("evt", utc_now()), "message.clicked", body, now) for id_ in ids]
+    write(server, EVENT, events)
+    deliveries = [
+        (id_, new_public_id("whd", utc_now()), id_, 1, state, reason, due, tries, tries, now)
+        for id_, (state, reason, due, tries) in zip(ids, states, strict=True)
+    ]
+    write(server, DELIVERY, deliveries)
+    attempts = [
+        (2, 1, now, 15_000, None, "", words),
+        (2, 2, now, 12, 503, f"{words} {'x' * 900}", None),
+        (3, 1, now, 40, 200, words, None),
+        (4, 1, now, 40, None, "", words),
+        (4, 2, now, 40, 410, words, None),
+    ]
+    write(server, ATTEMPT, attempts)
+
+
 def fill(server: Server) -> None:
     """One of everything that a page can show, in test mode: each status, channel and template
     state, long and foreign text, a revoked key, connections, suppressions."""
@@ -137,3 +194,4 @@ def fill(server: Server) -> None:
     retired = next(line.split("\t")[0] for line in listed if line.endswith("Retired"))
     assert run_cli(server.data_dir, "admin", "keys", "revoke", retired).returncode == 0
     _fill_channels(server)
+    fill_webhooks(server)

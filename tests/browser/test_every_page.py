@@ -19,7 +19,7 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 LIGHT_PAGES = (
     *("/", "/messages", "/suppressions", "/templates", "/channels", "/channels/new/smtp"),
-    *("/keys", "/keys/new"),
+    *("/webhooks", "/webhooks/new", "/keys", "/keys/new"),
 )
 PUBLIC_PAGES = ("/login", "/docs", "/no-such-page")
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from senderkit.crypto import Vault
 from senderkit.domain import new_uuid
 from tests.browser.crawling import crawl
-from tests.browser.filling import App, app_of, connect, write
+from tests.browser.filling import App, app_of, connect, fill_webhooks, write
 from tests.browser.visitor import visiting
 from tests.fakes import FakeSmtp
 from tests.make import OWNER, PASSWORD
@@ -89,6 +89,7 @@ def plant(server: Server, smtp: FakeSmtp) -> None:
             _plant_template(app, number, payload)
             app_of(server, "test", payload[:100])
     _plant_channels(server)
+    fill_webhooks(server, " ".join(PAYLOADS[::10]))
 
 
 def _plant_channels(server: Server) -> None:

@@ -369,6 +369,15 @@ def test_a_reply_lost_on_a_connection_that_served_before_is_in_doubt_too(
     assert len(provider.requests) == 2
 
 
+def test_where_the_status_is_enough_a_success_counts_whatever_becomes_of_its_body(
+    provider: FakeProvider, client: HttpClient
+) -> None:
+    provider.answer("POST /hook", Answer(body=b"taken", cut_at=3))
+    request = Request("POST", f"{provider.url}/hook", body=b"{}", status_is_enough=True)
+    reply = client.send(request)
+    assert (reply.status, reply.body, reply.is_whole) == (200, b"tak", False)
+
+
 @pytest.mark.parametrize("cut_at", [0, 1, 20])
 def test_half_a_success_is_in_doubt(
     cut_at: int, provider: FakeProvider, client: HttpClient

@@ -20,7 +20,7 @@ from senderkit.web.extensions import migrate
 from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
 from tests.conftest import make_settings
-from tests.make import House, raw_email
+from tests.make import House, raw_email, store_endpoint
 
 Further = Callable[[str], None]
 
@@ -45,7 +45,10 @@ REBUILD_PARENTS = "".join(
         batch.add_column(sa.Column("added", sa.Integer(), server_default="7", nullable=False))
         batch.alter_column("created_at", nullable=True)
 """
-    for table in ("workspaces", "members", "api_keys", "templates", "messages")
+    for table in (
+        *("workspaces", "members", "api_keys", "templates", "messages"),
+        *("webhook_endpoints", "webhook_events", "webhook_deliveries"),
+    )
 )
 
 
@@ -61,6 +64,8 @@ def busy_house(house: House) -> House:
     api.post("/v1/send", raw_email(), headers={"Idempotency-Key": "once"})
     api.send(template="welcome", to="ada@example.com")
     house.deliver()
+    store_endpoint(house)
+    house.runtime.webhooks.run_once()
     return house
 
 

@@ -31,7 +31,7 @@ def finish(house: House, claim: Claim) -> bool:
     """Write a claim's result; whether it was taken."""
     change = steps.simulated_delivery(claim, {}, house.clock())
     with house.runtime.engine.begin() as connection:
-        return bool(delivery.apply_changes(connection, [change]))
+        return bool(delivery.apply_changes(connection, [change], now=house.clock()))
 
 
 def find_due(house: House) -> dict[str, float]:

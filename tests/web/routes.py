@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Table, select
 
 from senderkit.models import Base
-from tests.make import House, store_connection
+from tests.make import House, store_connection, store_endpoint
 
 _USES: Final = frozenset({"use_count", "last_used_at", "last_used_route", "last_used_address"})
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -58,11 +58,13 @@ class Furnished:
 
 
 def furnish(house: House) -> Furnished:
-    """Fill a house: a message, a template with a published version, a key, a connection."""
+    """Fill a house: a message, a template with a published version, a key, a connection,
+    a webhook endpoint with a delivery."""
     house.template()
     message_id = house.api().send()
     house.deliver()
     connection_id = store_connection(house)
+    endpoint_id, delivery_id = store_endpoint(house)
     key_id = house.rows("SELECT public_id FROM api_keys")[0][0]
     values = {
         ("static", "filename"): "app.css",
@@ -74,6 +76,9 @@ def furnish(house: House) -> Furnished:
         ("templates", "number"): 1,
         ("channels", "connection_id"): connection_id,
         ("channels", "provider"): "smtp",
+        ("webhooks", "public_id"): endpoint_id,
+        ("webhook_log", "public_id"): endpoint_id,
+        ("webhook_log", "delivery_id"): delivery_id,
         ("keys", "public_id"): key_id,
         ("hooks", "provider"): "postmark",
         ("hooks", "connection_id"): "00000000-0000-4000-8000-000000000000",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Flask
 
 from senderkit.web.dashboard import (
@@ -14,6 +16,8 @@ from senderkit.web.dashboard import (
     suppressions,
     templates,
     unsubscribe,
+    webhook_log,
+    webhooks,
 )
 from senderkit.web.dashboard.frame import add_frame
 from senderkit.web.dashboard.guard import FOREIGN_FORMS
@@ -21,13 +25,18 @@ from senderkit.web.dashboard.sessions import login_manager
 from senderkit.web.extensions import csrf
 from senderkit.web.runtime import runtime_of
 
+_AREAS: Final = (
+    *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
+    *(suppressions, unsubscribe),
+)
+
 
 def add_dashboard(app: Flask) -> None:
     """Register every page, the frame around them and what guards them."""
     add_frame(app)
     # Without a context processor: it would ask the database for every page, errors included.
     login_manager.init_app(app, add_context_processor=False)
-    for area in (access, overview, messages, templates, channels, keys, suppressions, unsubscribe):
+    for area in _AREAS:
         app.register_blueprint(area.pages)
     if runtime_of(app).settings.debug:
         app.register_blueprint(styleguide.pages)

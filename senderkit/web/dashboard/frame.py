@@ -18,7 +18,7 @@ from senderkit.services.attention import Attention, find_attention
 from senderkit.web.dashboard import sessions
 from senderkit.web.runtime import runtime
 
-AREAS: Final = ("overview", "messages", "templates", "channels", "keys")
+AREAS: Final = ("overview", "messages", "templates", "channels", "webhooks", "keys")
 """The blueprints that the navigation leads to, each with an `index`."""
 
 _WORD: Final = re.compile(r"[^\W_]+")

@@ -10,14 +10,13 @@ from typing import Any
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from senderkit import crypto
 from senderkit.commands import parse_create_key
 from senderkit.domain import Mode, Scope
 from senderkit.errors import InvalidRequest
 from senderkit.models import ApiKey
 from senderkit.services import access, api_keys
-from senderkit.web.dashboard import sessions
 from senderkit.web.dashboard.frame import field_errors, page, viewer
+from senderkit.web.dashboard.nonces import find_nonce, new_nonce
 from senderkit.web.dashboard.visitors import base_url
 from senderkit.web.extensions import session
 from senderkit.web.runtime import runtime
@@ -90,7 +89,7 @@ def new() -> str:
 @pages.post("")
 def create() -> ResponseReturnValue:
     """Make a key and show its token in this very answer, which is never to be had again."""
-    nonce = _find_nonce(request.form.get("nonce", ""))
+    nonce = find_nonce(request.form.get("nonce", ""))
     try:
         key, token = _create_key(nonce)
     except InvalidRequest as error:
@@ -130,25 +129,7 @@ def _typed() -> Mapping[str, Any]:
 
 
 def _form_page(values: Mapping[str, Any], errors: Mapping[str, str]) -> str:
-    return page("keys/new.html", "keys", nonce=_new_nonce(), values=values, errors=errors)
-
-
-def _new_nonce() -> str:
-    """A number that makes one key, signed for this session: nobody can bring one from elsewhere.
-
-    It is kept beside the key that it made, so a repeated form finds that key.
-    """
-    return runtime().key_form_signer.sign(f"{_session_mark()}.{crypto.new_secret()}")
-
-
-def _find_nonce(signed: str) -> str | None:
-    """The number, or None when this session did not get it from us."""
-    mark, _, nonce = (runtime().key_form_signer.find_value(signed) or "").partition(".")
-    return nonce if nonce and crypto.is_same(mark, _session_mark()) else None
-
-
-def _session_mark() -> str:
-    return crypto.hash_secret(sessions.get_signed_in().token)
+    return page("keys/new.html", "keys", nonce=new_nonce(), values=values, errors=errors)
 
 
 # -- revoking one -----------------------------------------------------------------------------

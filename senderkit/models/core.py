@@ -1,98 +1,26 @@
-"""Tables, constraints and indexes, the same on SQLite and Postgres; no policy, no commit.
-
-Integer keys never leave the database: outside, a row is known by its public id or UUID.
-Moments are stored in UTC with microseconds (an integer on SQLite, `timestamptz` on Postgres) and
-a naive datetime is refused before it reaches the driver.
-"""
+"""The product's tables: the team, keys, connections, templates, messages and their attempts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     CheckConstraint,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from senderkit.domain import AttemptOutcome, Channel, MessageStatus, SuppressionReason
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-NAMING_CONVENTION: Final = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC moment with microseconds; a naive one raises ValueError."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(BigInteger())
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime cannot be stored: pass an aware one")
-        if dialect.name == "sqlite":
-            return (value - _EPOCH) // _MICROSECOND
-        return value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if dialect.name == "sqlite":
-            return _EPOCH + timedelta(microseconds=value)
-        stored: datetime = value
-        return stored.astimezone(UTC)
-
-
-BigId = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite numbers rows by itself only for a column of the very type INTEGER."""
-
-
-def _one_of(column: str, values: Iterable[str]) -> str:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return f"{column} IN ({listed})"
-
-
-class Base(DeclarativeBase):
-    """The base of all tables. A registry of its own, since Flask-SQLAlchemy derives from it."""
-
-    registry = registry(
-        metadata=MetaData(naming_convention=NAMING_CONVENTION),
-        type_annotation_map={
-            datetime: UtcDateTime(),
-            dict[str, Any]: JSON(),
-            list[Any]: JSON(),
-        },
-    )
+from senderkit.models.base import Base, BigId, one_of
 
 
 class Workspace(Base):
@@ -186,7 +114,7 @@ class Connection(Base):
 
     __tablename__ = "connections"
     __table_args__ = (
-        CheckConstraint(_one_of("channel", Channel), name="channel"),
+        CheckConstraint(one_of("channel", Channel), name="channel"),
         Index("uq_connections_position", "workspace_id", "channel", "position", unique=True),
     )
 
@@ -209,7 +137,7 @@ class Template(Base):
     __tablename__ = "templates"
     __table_args__ = (
         UniqueConstraint("workspace_id", "slug"),
-        CheckConstraint(_one_of("channel", Channel), name="channel"),
+        CheckConstraint(one_of("channel", Channel), name="channel"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -280,8 +208,8 @@ class Message(Base):
 
     __tablename__ = "messages"
     __table_args__ = (
-        CheckConstraint(_one_of("channel", Channel), name="channel"),
-        CheckConstraint(_one_of("status", MessageStatus), name="status"),
+        CheckConstraint(one_of("channel", Channel), name="channel"),
+        CheckConstraint(one_of("status", MessageStatus), name="status"),
         Index("ix_messages_page", "workspace_id", "livemode", "created_at", "id"),
         Index("ix_messages_status", "workspace_id", "livemode", "status", "created_at", "id"),
         Index("ix_messages_channel", "workspace_id", "livemode", "channel", "created_at", "id"),
@@ -456,7 +384,7 @@ class Attempt(Base):
     __tablename__ = "attempts"
     __table_args__ = (
         UniqueConstraint("message_id", "number"),
-        CheckConstraint(_one_of("outcome", AttemptOutcome), name="outcome"),
+        CheckConstraint(one_of("outcome", AttemptOutcome), name="outcome"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -495,8 +423,8 @@ class Suppression(Base):
     __tablename__ = "suppressions"
     __table_args__ = (
         UniqueConstraint("workspace_id", "channel", "recipient_key"),
-        CheckConstraint(_one_of("channel", Channel), name="channel"),
-        CheckConstraint(_one_of("reason", SuppressionReason), name="reason"),
+        CheckConstraint(one_of("channel", Channel), name="channel"),
+        CheckConstraint(one_of("reason", SuppressionReason), name="reason"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

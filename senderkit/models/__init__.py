@@ -1,0 +1,56 @@
+"""Tables, constraints and indexes, the same on SQLite and Postgres; no policy, no commit."""
+
+from __future__ import annotations
+
+from senderkit.models.base import NAMING_CONVENTION, Base, BigId, UtcDateTime
+from senderkit.models.core import (
+    ApiKey,
+    Attempt,
+    ChangeCounter,
+    Connection,
+    IdempotencyKey,
+    Member,
+    MemberSession,
+    Message,
+    MessageAttachment,
+    MessageContent,
+    MessageMetadata,
+    Suppression,
+    Template,
+    TemplateVersion,
+    TimelineEntry,
+    Workspace,
+)
+from senderkit.models.webhooks import (
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+
+__all__ = [
+    "NAMING_CONVENTION",
+    "ApiKey",
+    "Attempt",
+    "Base",
+    "BigId",
+    "ChangeCounter",
+    "Connection",
+    "IdempotencyKey",
+    "Member",
+    "MemberSession",
+    "Message",
+    "MessageAttachment",
+    "MessageContent",
+    "MessageMetadata",
+    "Suppression",
+    "Template",
+    "TemplateVersion",
+    "TimelineEntry",
+    "UtcDateTime",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
+    "Workspace",
+]
