@@ -67,6 +67,20 @@ def _migrate(url: str, folder: Path) -> None:
     runtime_of(app).close()
 
 
+def _set_up(url: str, folder: Path) -> None:
+    """What `House.set_up` does, once for all tests: hashing a password takes its time."""
+    clock = FakeClock()
+    app = create_app(make_settings(url, folder), clock)
+    House(app, clock).set_up()
+    runtime_of(app).close()
+
+
+def _truncate_journal(path: Path) -> None:
+    """So that the file alone is the database."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 # -- SQLite -----------------------------------------------------------------------------------
 
 
@@ -75,8 +89,16 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("migrated")
     path = folder / "empty.sqlite3"
     _migrate(f"sqlite:///{path}", folder)
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    _truncate_journal(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def set_up_file(migrated_file: Path) -> Path:
+    path = migrated_file.with_name("set_up.sqlite3")
+    shutil.copy(migrated_file, path)
+    _set_up(f"sqlite:///{path}", path.parent)
+    _truncate_journal(path)
     return path
 
 
@@ -125,6 +147,8 @@ class PostgresDatabases:
         self._numbers = itertools.count(1)
         self._template = self.make(template="template1")
         _migrate(self.url_of(self._template), folder)
+        self.set_up = self.make()
+        _set_up(self.url_of(self.set_up), folder)
 
     def url_of(self, name: str) -> str:
         return self._url.set(database=name).render_as_string(hide_password=False)
@@ -165,15 +189,17 @@ def postgres(
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh, migrated, empty database."""
+    """A fresh, migrated database: empty, or set up already for a test that has a `house`."""
+    is_set_up = "house" in request.fixturenames
     if request.param == "sqlite":
         path = tmp_path / "data" / "senderkit.sqlite3"
         path.parent.mkdir(mode=0o700)
-        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        source = request.getfixturevalue("set_up_file" if is_set_up else "migrated_file")
+        shutil.copy(source, path)
         yield f"sqlite:///{path}"
         return
     databases: PostgresDatabases = request.getfixturevalue("postgres")
-    name = databases.make()
+    name = databases.make(databases.set_up if is_set_up else None)
     yield databases.url_of(name)
     databases.drop(name)
 
@@ -226,10 +252,9 @@ def empty_house(app: Flask, clock: FakeClock) -> House:
 
 
 @pytest.fixture
-def house(empty_house: House) -> House:
-    """A house whose workspace and owner exist."""
-    empty_house.set_up()
-    return empty_house
+def house(app: Flask, clock: FakeClock) -> House:
+    """A house whose workspace and owner exist: `database_url` sees to that."""
+    return House(app, clock)
 
 
 # -- providers ----------------------------------------------------------------------------------

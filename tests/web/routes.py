@@ -8,10 +8,15 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Table, select
 
+from senderkit.domain import Channel, SuppressionReason
 from senderkit.models import Base
+from senderkit.services.suppressions import suppress
 from tests.make import House, store_connection, store_endpoint
 
+SUPPRESSED: Final = "eve@example.com"
 _USES: Final = frozenset({"use_count", "last_used_at", "last_used_route", "last_used_address"})
+_QUERIES: Final = {"suppressions.remove": {"channel": "email", "recipient": SUPPRESSED}}
+"""What a page must be asked with to be there."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -52,6 +57,7 @@ class Furnished:
         for rule in self.house.app.url_map.iter_rules():
             area = rule.endpoint.partition(".")[0]
             values = {name: self.values[area, name] for name in rule.arguments}
+            values |= _QUERIES.get(rule.endpoint, {})
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
                 path = adapter.build(rule.endpoint, values, method=method)
                 yield Route(rule.endpoint, method, path)
@@ -59,12 +65,15 @@ class Furnished:
 
 def furnish(house: House) -> Furnished:
     """Fill a house: a message, a template with a published version, a key, a connection,
-    a webhook endpoint with a delivery."""
+    a webhook endpoint with a delivery, a suppressed recipient."""
     house.template()
     message_id = house.api().send()
     house.deliver()
     connection_id = store_connection(house)
     endpoint_id, delivery_id = store_endpoint(house)
+    with house.runtime.engine.begin() as connection:
+        reason = SuppressionReason.MANUAL
+        suppress(connection, 1, Channel.EMAIL, SUPPRESSED, reason=reason, now=house.clock())
     key_id = house.rows("SELECT public_id FROM api_keys")[0][0]
     values = {
         ("static", "filename"): "app.css",
