@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
@@ -114,7 +114,7 @@ def test_an_assistant_does_everything_it_is_offered(cli: Cli, sk: SenderKit) -> 
             assert [message["publicId"] for message in page["data"]] == [sent["id"]]
             assert (await call(client, "messages_get", id=sent["id"]))["channel"] == "email"
 
-    anyio.run(main)
+    asyncio.run(main())
 
 
 def test_an_assistant_cancels(cli: Cli, sk: SenderKit) -> None:
@@ -130,7 +130,7 @@ def test_an_assistant_cancels(cli: Cli, sk: SenderKit) -> None:
             assert "canceled" in await refused(client, "cancel_message", id=sent["id"])
 
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    anyio.run(main)
+    asyncio.run(main())
 
 
 def test_an_assistant_is_told_what_is_wrong(cli: Cli, home: Home) -> None:
@@ -149,7 +149,7 @@ def test_an_assistant_is_told_what_is_wrong(cli: Cli, home: Home) -> None:
             assert "'send' scope" in told
             assert "sk_test_" not in told
 
-    anyio.run(main)
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("settings", [{"API_KEY": None}, {"API_KEY": "sk_test_wrong"}])
