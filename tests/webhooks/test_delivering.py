@@ -387,6 +387,13 @@ def test_an_endpoint_that_hangs_delays_no_other(house: House, api: Api, receiver
     wait_until(lambda: len(receiver.requests_to("POST /well")) == 4 * THREADS)
     assert time.monotonic() - began_at < 10
     assert len(receiver.requests_to("POST /hangs")) == THREADS
+    # What waits behind the calls is not claimed: its lease would end before its turn came.
+    leased = (
+        "SELECT count(*) FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = endpoint_id "
+        "WHERE url LIKE '%/hangs' AND (d.attempts > 0 OR lease_token IS NOT NULL)"
+    )
+    assert house.rows(leased) == [(THREADS,)]
+    receiver.answer("POST /hangs", Answer(200))
     receiver.drop_connections()
 
 

@@ -15,7 +15,7 @@ from senderkit.services.connections import Source
 from tests.fakes_http import Answer
 from tests.fakes_http import FakeProvider as Receiver
 from tests.make import Api, House
-from tests.outbox.conftest import FakeProvider, failing, raising
+from tests.outbox.conftest import FakeProvider, events, failing, raising
 from tests.webhooks.conftest import (
     Endpoint,
     listen,
@@ -94,6 +94,31 @@ def test_each_report_is_told_once(
         house.clock.advance(seconds=1)
         report(house, source, sent, kind)
     assert told(house) == ["message.sent", *(f"message.{word}" for word in expected)]
+
+
+def test_a_later_open_is_no_first_one_for_an_endpoint_that_came_after_it(
+    house: House, api: Api, source: Source
+) -> None:
+    message_id = api.send()
+    house.deliver()
+    report(house, source, message_id, K.OPENED)
+    listen(house, "https://hooks.example/")
+    house.clock.advance(seconds=1)
+    report(house, source, message_id, K.OPENED)
+    assert told(house) == []
+
+
+def test_a_remark_that_a_failed_message_arrived_is_not_told(
+    house: House, api: Api, source: Source, endpoint: Endpoint, mail: FakeProvider
+) -> None:
+    mail.react = raising(OutcomeUnknown("The reply was lost."))
+    message_id = api.send()
+    while api.message(message_id)["status"] != "failed":
+        house.deliver()
+        house.clock.advance(hours=10)
+    report(house, source, message_id, K.DELIVERED)
+    assert events(api.message(message_id))[-1] == "delivered"
+    assert told(house) == ["message.failed"]
 
 
 def test_a_first_click_is_told_with_its_link(
@@ -194,9 +219,9 @@ def test_each_endpoint_hears_what_it_chose(
     house: House, api: Api, source: Source, receiver: Receiver
 ) -> None:
     chosen = {"/all": (), "/opens": (T.OPENED,), "/ends": (T.DELIVERED, T.FAILED)}
-    for path, events in chosen.items():
+    for path, kinds in chosen.items():
         receiver.answer(f"POST {path}", Answer(204))
-        listen(house, receiver.url + path, events)
+        listen(house, receiver.url + path, kinds)
     message_id = api.send()
     house.deliver()
     for kind in (K.DELIVERED, K.CLICKED):
