@@ -264,8 +264,10 @@ class WebhookDispatcher:
             row = connection.execute(statement).one_or_none()
         if row is None or row.disabled_reason is None:
             return
+        # What stands behind the question mark is often a password of the receiver's.
+        url = row.url.partition("?")[0]
         words = (
-            f"The webhook endpoint {row.url} was switched off: {row.disabled_reason} "
+            f"The webhook endpoint {url} was switched off: {row.disabled_reason} "
             "Nothing is told to it until somebody switches it on again on the Webhooks page, "
             "where what it missed can be replayed."
         )

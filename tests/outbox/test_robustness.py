@@ -32,6 +32,7 @@ def running(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """A house whose dispatcher turns by itself, and does not wait long after an error."""
     monkeypatch.setattr(dispatcher, "_POLL_SECONDS", 0.05)
     house.runtime.dispatcher.start()
+    house.runtime.webhooks.start()
     yield house
     house.runtime.dispatcher.close()
 

@@ -331,7 +331,7 @@ def test_the_team_is_told_when_an_endpoint_was_switched_off(
     }
     house = House(make_app(**settings), house.clock)
     owner = house.owner()
-    add(owner, f"{receiver.url}/hook")
+    add(owner, f"{receiver.url}/hook?token=hidden")
     receiver.answer("POST /hook", Answer(410))
     house.api("live").send()
     house.deliver()
@@ -345,6 +345,8 @@ def test_the_team_is_told_when_an_endpoint_was_switched_off(
     told = smtp.messages[-1]
     assert told.recipients == (OWNER,)
     assert words in told.body("plain")
+    assert f"{receiver.url}/hook was switched off" in told.body("plain")
+    assert "hidden" not in told.body("plain")
 
     path = path_of(house)
     assert words in text_of(owner.get(path))

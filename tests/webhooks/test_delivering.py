@@ -406,6 +406,30 @@ def test_the_dispatcher_of_messages_wakes_that_of_webhooks(
     wait_until(lambda: states(house) == [("delivered", 1, None)])
 
 
+def checks(house: House) -> dict[str, bool]:
+    found: dict[str, bool] = house.anonymous().get("/readyz").json["checks"]  # type: ignore[index]
+    return found
+
+
+def test_a_loop_that_cannot_turn_makes_readyz_red_and_goes_on(
+    house: House, api: Api, endpoint: Endpoint, receiver: Receiver
+) -> None:
+    house.runtime.start()
+    assert checks(house)["webhooks"]
+
+    def is_look(statement: str, _parameters: Any) -> bool:
+        return "FROM webhook_endpoints" in statement
+
+    with failing(house, is_look, RuntimeError("a bug")) as seen:
+        wait_until(lambda: sum("FROM webhook_endpoints" in statement for statement in seen) >= 2)
+        house.clock.advance(seconds=25)
+        assert not checks(house)["webhooks"]
+    wait_until(lambda: checks(house)["webhooks"])
+    api.send()
+    house.runtime.dispatcher.wake()
+    wait_until(lambda: states(house) == [("delivered", 1, None)])
+
+
 def test_closing_records_what_is_under_way(
     house: House, api: Api, endpoint: Endpoint, receiver: Receiver
 ) -> None:
