@@ -46,7 +46,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("SENDERKIT_REQUIRE_BROWSER"):
             pytest.fail(message)
         pytest.skip(message)
-    expect.set_options(timeout=15_000)  # a busy machine is no fault of a page
+    expect.set_options(timeout=45_000)  # a busy machine is no fault of a page
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(_FLAGS))
         yield browser

@@ -79,7 +79,7 @@ class Visitor:
 def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
     """A window with cookies of its own; `options` are Playwright's (`color_scheme`, …)."""
     context = browser.new_context(**options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(45_000)
     try:
         visitor = Visitor(context.new_page(), url)
         yield visitor
