@@ -34,7 +34,6 @@ def smtp() -> Iterator[FakeSmtp]:
 def house(make_app: MakeApp, clock: FakeClock, bench: PostmarkBench, smtp: FakeSmtp) -> House:
     """Its mail goes through Postmark, and through a mail server where Postmark cannot."""
     house = House(make_app(ALLOW_PRIVATE_ADDRESSES="1"), clock)
-    house.set_up()
     credentials = {
         "host": "127.0.0.1",
         "port": str(smtp.port),

@@ -42,9 +42,7 @@ def bench() -> Iterator[PostmarkBench]:
 
 @pytest.fixture
 def house(make_app: MakeApp, clock: FakeClock) -> House:
-    house = House(make_app(ALLOW_PRIVATE_ADDRESSES="1"), clock)
-    house.set_up()
-    return house
+    return House(make_app(ALLOW_PRIVATE_ADDRESSES="1"), clock)
 
 
 @pytest.fixture
