@@ -144,7 +144,7 @@ def test_an_interrupted_batch_goes_on_where_it_ended(cli: Cli, home: Home, sk: S
 
 
 def test_ctrl_c_ends_a_batch_and_nothing_is_doubled(cli: Cli, sk: SenderKit) -> None:
-    csv_of(cli, "batch stopped", 60)
+    csv_of(cli, "batch stopped", 600)  # enough that it is not done before
     progress = cli.folder / "people.csv.test.progress"
     command = ["send-batch", "people.csv", "--template", "welcome", "--concurrency", "2"]
     process = subprocess.Popen(
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_a_batch_and_nothing_is_doubled(cli: Cli, sk: SenderKit) -> 
     assert process.returncode == 1
     assert "Traceback" not in words
     assert cli.run(*command).returncode == 0
-    assert sent_in(sk, "batch stopped") == people(60)
+    assert sent_in(sk, "batch stopped") == people(600)
 
 
 def test_a_fault_that_every_row_would_meet_stops_the_batch(cli: Cli, home: Home) -> None:
