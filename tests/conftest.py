@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,11 @@ from senderkit.web.schema import upgrade_schema
 from tests.fakes import Authority
 from tests.hostile import Canary
 from tests.make import FakeClock, House
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and with them each process
+# that a test starts and stops by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a test logs is shown when it fails: plainly, and without taking seconds to draw it.
 structlog.configure(
