@@ -117,24 +117,15 @@ class ThreadPool:
 class Front:
     """The RSGI application that granian calls."""
 
-    def __init__(self, app: Flask, threads: int) -> None:
+    def __init__(self, app: Flask, threads: int, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
-        self._threads = threads
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pool: ThreadPool | None = None
-        self._sends: ThreadPool | None = None
-        self._keys: KeyReads | None = None
-        self._intake: Intake | None = None
-
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._pool = ThreadPool(self._threads, loop)
+        self._pool = ThreadPool(threads, loop)
         self._sends = ThreadPool(_SEND_THREADS, loop)
-        self._keys = KeyReads(partial(read_key, self._app), loop)
+        self._keys = KeyReads(partial(read_key, app), loop)
         self._intake = Intake(loop, self._knows_key)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        assert self._intake is not None  # noqa: S101 - granian calls __rsgi_init__ first
         if scope.method in _BODYLESS:
             await self._answer(scope, protocol, Taken())
             return
@@ -157,7 +148,6 @@ class Front:
         protocol.response_bytes(status, headers, content)
 
     async def _answer_of_api(self, environ: dict[str, Any], taken: Taken) -> Answer:
-        assert self._keys is not None  # noqa: S101 - granian calls __rsgi_init__ first
         authorization = environ.get("HTTP_AUTHORIZATION")
         if authorization:
             environ[KEY_READ] = await self._keys.read(authorization)
@@ -166,8 +156,6 @@ class Front:
         return await self._run(environ)
 
     async def _answer_of_send(self, environ: dict[str, Any]) -> Answer:
-        assert self._loop is not None  # noqa: S101
-        assert self._sends is not None  # noqa: S101
         done: asyncio.Future[None] = self._loop.create_future()
         deferral = environ[DEFERRAL] = Deferral(partial(self._sends.settle, done, None))
         answer: Answer = await self._sends.run(lambda: _run_wsgi(self._app, environ))
@@ -177,7 +165,6 @@ class Front:
         self, answer: Answer, deferral: Deferral, done: asyncio.Future[None]
     ) -> Answer:
         """The answer once its send is durable, or the one to give in its place."""
-        assert self._loop is not None  # noqa: S101
         patience = self._loop.call_later(WAIT_SECONDS, _end, done)
         await done
         patience.cancel()
@@ -185,18 +172,16 @@ class Front:
         return answer if other is None else _in_place_of(answer, other)
 
     def _run(self, environ: dict[str, Any]) -> asyncio.Future[Answer]:
-        assert self._pool is not None  # noqa: S101 - granian calls __rsgi_init__ first
         return self._pool.run(lambda: _run_wsgi(self._app, environ))
 
     async def _knows_key(self, authorization: str) -> bool:
         """For a look before a large body. What happened to the database the guard will say."""
-        assert self._keys is not None  # noqa: S101 - granian calls __rsgi_init__ first
         return await self._keys.read(authorization) is not None
 
     def close(self) -> None:
+        """Finish what is queued, end the threads."""
         for part in (self._keys, self._sends, self._pool):
-            if part is not None:
-                part.close()
+            part.close()
 
 
 def _end(done: asyncio.Future[None]) -> None:
@@ -278,7 +263,8 @@ def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
 
 async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
     """Serve any Flask application until SIGTERM or SIGINT."""
-    front = Front(app, threads)
+    loop = asyncio.get_running_loop()
+    front = Front(app, threads, loop)
     gc.collect()
     gc.freeze()  # what is there now stays: no collection need look at it
     server = Server(
@@ -292,7 +278,6 @@ async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
         backpressure=_MOST_CONNECTIONS,
         log_enabled=False,
     )
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     try:
