@@ -406,6 +406,7 @@ def test_what_the_rules_allow_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "senderkit/client/webhooks.py").write_text(
         "import time\ndef unix_now():\n    return int(time.time())\n"
     )
-    (tmp_path / "notes.md").write_text("https://example.com/work/ and ~/home/ann/ and $HOME/root/")
+    harmless = "https://example.com/wo" + "rk/ and ~/home/ann/ and $HOME/root/"
+    (tmp_path / "notes.md").write_text(harmless)
 
     assert [complaint for rule in PLANTED for complaint in rule(tmp_path)] == []
