@@ -278,8 +278,10 @@ async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
         backpressure=_MOST_CONNECTIONS,
         log_enabled=False,
     )
+    # Not loop.add_signal_handler: asyncio hands signals through the pipe that wakes the loop, and
+    # drops what finds the pipe full of wake-ups.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
     try:
         await server.serve()
     finally:
