@@ -20,6 +20,7 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``models``                tables, constraints, indexes
 ``acceptance``            group commit of accepted sends
 ``outbox``                claim, renew, finish, retry, release: how two databases lock
+``followers``             what is worked out of the change sequence, a little behind
 ``lanes``                 the threads that talk to providers, some for each connection
 ``services``              what the product does, one transaction per outside call
 ``webhook_signing``       signatures of webhooks, in two schemes

@@ -196,6 +196,15 @@ class ChangeCounter(Base):
     value: Mapped[int] = mapped_column(BigInteger)
 
 
+class ChangeFollower(Base):
+    """How far a follower of the change sequence has come: the last number that it has taken in."""
+
+    __tablename__ = "change_followers"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+
+
 class Message(Base):
     """A message: the log's row and the outbox's job at once.
 

@@ -14,6 +14,7 @@ from senderkit.crypto import Signer, Vault, new_secret
 from senderkit.database import single_reads
 from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
+from senderkit.followers import Followers
 from senderkit.http_client import HttpClient
 from senderkit.services.api_keys import UsageRecorder
 from senderkit.services.breakers import Breakers
@@ -63,6 +64,7 @@ class Runtime:
     early_reports: EarlyReports
     endpoints: WebhookEndpoints
     webhooks: WebhookDispatcher
+    followers: Followers
     unsubscribe_signer: Signer
     key_form_signer: Signer
     key_limits: KeyLimits
@@ -75,10 +77,12 @@ class Runtime:
             self.dispatcher.start()
             self.receipts.start()
             self.webhooks.start()
+            self.followers.start()
 
     def close(self) -> None:
         """Commit what waits, finish what is under way, release the database."""
         self.receipts.close()
+        self.followers.close()
         self.writer.close()
         self.dispatcher.close()
         self.webhooks.close()
@@ -137,6 +141,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         early_reports=EarlyReports(reader),
         endpoints=endpoints,
         webhooks=webhooks,
+        followers=Followers(engine, ()),
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),

@@ -1,0 +1,108 @@
+"""Followers of the change sequence: each change once, whatever fails and whoever else follows."""
+
+from __future__ import annotations
+
+from threading import Barrier, Thread
+
+import pytest
+from sqlalchemy import Connection, insert, select, text
+
+from senderkit.database import open_engine
+from senderkit.followers import Followers, Span
+from senderkit.models import ChangeFollower
+from tests.make import House, wait_until
+
+
+class Reader:
+    """A follower that remembers what it was given, unless it is told to fail."""
+
+    def __init__(self, name: str = "reader") -> None:
+        self.name = name
+        self.spans: list[Span] = []
+        self.fails = False
+
+    def follow(self, connection: Connection, span: Span) -> None:
+        if self.fails:
+            connection.execute(insert(ChangeFollower), {"name": "half-done", "position": 1})
+            raise RuntimeError("no")
+        self.spans.append(span)
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for span in self.spans for number in range(span.after + 1, span.last + 1)]
+
+
+def newest(house: House) -> int:
+    number: int = house.rows("SELECT value FROM change_counter")[0][0]
+    return number
+
+
+def test_it_takes_in_each_change_once_from_the_first_on(house: House) -> None:
+    api = house.api()
+    for _ in range(5):
+        api.send()
+    house.deliver()
+    reader = Reader()
+    followers = Followers(house.runtime.engine, [reader], span=3)
+
+    followers.catch_up()
+    api.send()
+    followers.catch_up()
+    followers.catch_up()
+
+    assert reader.numbers == list(range(1, newest(house) + 1))
+    assert max(span.last - span.after for span in reader.spans) == 3
+
+
+def test_a_follower_that_fails_keeps_its_place_and_leaves_nothing(house: House) -> None:
+    house.api().send()
+    reader = Reader()
+    followers = Followers(house.runtime.engine, [reader])
+    reader.fails = True
+    with pytest.raises(RuntimeError):
+        followers.catch_up()
+    assert house.rows("SELECT name FROM change_followers") == []
+
+    reader.fails = False
+    followers.catch_up()
+
+    assert reader.numbers == list(range(1, newest(house) + 1))
+
+
+def test_one_that_fails_does_not_keep_the_others(house: House) -> None:
+    house.api().send()
+    broken, sound = Reader("broken"), Reader("sound")
+    broken.fails = True
+    followers = Followers(house.runtime.engine, [broken, sound])
+
+    followers.start()
+    wait_until(lambda: sound.numbers)
+    followers.close()
+
+    assert followers.lags() == {"broken": newest(house), "sound": 0}
+
+
+def test_two_processes_take_in_each_change_once(house: House, database_url: str) -> None:
+    api = house.api()
+    for _ in range(30):
+        api.send()
+    engines = [open_engine(database_url) for _ in range(2)]
+    readers, start = [Reader(), Reader()], Barrier(2)
+
+    def follow(place: int) -> None:
+        followers = Followers(engines[place], [readers[place]], span=4)
+        with engines[place].connect() as connection:
+            connection.execute(select(text("1")))
+        start.wait()
+        followers.catch_up()
+
+    threads = [Thread(target=follow, args=(place,)) for place in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for engine in engines:
+        engine.dispose()
+
+    taken = sorted(readers[0].numbers + readers[1].numbers)
+    assert taken == list(range(1, newest(house) + 1))
