@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy import Connection, Engine, select
@@ -22,6 +22,7 @@ from senderkit import webhook_outbox
 from senderkit.database import is_outage, read_only
 from senderkit.domain import Clock
 from senderkit.http_client import HttpClient
+from senderkit.metrics import Metrics
 from senderkit.models import WebhookEndpoint
 from senderkit.services import webhook_results
 from senderkit.services.team_mail import TeamMail
@@ -29,6 +30,9 @@ from senderkit.services.webhook_endpoints import WebhookEndpoints
 from senderkit.services.webhook_results import WebhookResult
 from senderkit.webhook_calls import THREADS, WebhookCalls, WebhookTarget
 from senderkit.webhook_outbox import WebhookClaim
+
+if TYPE_CHECKING:
+    from senderkit.tracing import Tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -53,12 +57,14 @@ class WebhookDispatcher:
         endpoints: WebhookEndpoints,
         mail: TeamMail,
         clock: Clock,
+        metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._mail = mail
         self._clock = clock
-        self._calls = WebhookCalls(http, endpoints, clock)
+        self._calls = WebhookCalls(http, endpoints, clock, metrics, tracing)
         self._finished: list[WebhookResult] = []
         self._alive_at = clock()
         self._stopping = threading.Event()

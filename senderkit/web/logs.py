@@ -14,8 +14,9 @@ import traceback
 from typing import Any, Final, TextIO
 
 import structlog
+from flask import g, has_request_context
 from structlog.stdlib import ProcessorFormatter
-from structlog.typing import ExcInfo
+from structlog.typing import EventDict, ExcInfo
 
 _LEVELS: Final = logging.getLevelNamesMapping()
 _ROW_VALUES: Final = re.compile(
@@ -30,6 +31,7 @@ def configure_logging(level: str) -> None:
     threshold = _LEVELS[level.upper()]
     beginning: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        name_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -50,6 +52,13 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler])
     logging.captureWarnings(True)
     threading.excepthook = _log_crashed_thread
+
+
+def name_request(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Whatever is logged while a request is answered carries its id."""
+    if has_request_context() and "request_id" in g:
+        event.setdefault("request_id", g.request_id)
+    return event
 
 
 def _for_people() -> list[Any]:
