@@ -251,7 +251,6 @@ class WebhookDispatcher:
     def _tell(self, endpoint_ids: Sequence[int]) -> None:
         """By mail, in a thread of its own: a slow mail server holds no webhook up."""
         for endpoint_id in endpoint_ids:
-            _log.error("webhook_endpoint_switched_off", endpoint=endpoint_id)
             threading.Thread(
                 target=partial(self._mail_about, endpoint_id), name="team-mail", daemon=True
             ).start()
@@ -264,12 +263,16 @@ class WebhookDispatcher:
 
     def _write_about(self, endpoint_id: int) -> None:
         statement = select(
-            WebhookEndpoint.workspace_id, WebhookEndpoint.url, WebhookEndpoint.disabled_reason
+            WebhookEndpoint.public_id,
+            WebhookEndpoint.workspace_id,
+            WebhookEndpoint.url,
+            WebhookEndpoint.disabled_reason,
         ).where(WebhookEndpoint.id == endpoint_id)
         with self._reader.connect() as connection:
             row = connection.execute(statement).one_or_none()
         if row is None or row.disabled_reason is None:
             return
+        _log.error("webhook_endpoint_switched_off", endpoint_id=row.public_id)
         # What stands behind the question mark is often a password of the receiver's.
         url = row.url.partition("?")[0]
         words = (
