@@ -16,6 +16,7 @@ from tests.conftest import MakeApp
 from tests.figures import Figures, figures, parse
 from tests.make import OWNER, FakeClock, House, store_connection, store_endpoint
 from tests.outbox.conftest import failing
+from tests.serving import TOP
 from tests.web.routes import furnish
 
 TOKEN: Final = "a-token-that-prometheus-knows"
@@ -298,3 +299,37 @@ def test_every_value_of_a_label_is_one_of_ours(house: House) -> None:
     for sample in found.samples:
         for label, values in allowed.items():
             assert sample.labels.get(label, next(iter(values))) in values
+
+
+# -- the page about it ----------------------------------------------------------------------------
+
+
+def test_the_page_on_monitoring_lists_every_metric_with_its_labels(house: House) -> None:
+    page = (TOP / "docs/monitoring.md").read_text("utf-8")
+    rows = re.findall(r"^\| `((?:senderkit|process)_\w+)` \|([^|]*)\|", page, re.MULTILINE)
+    listed = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    text = house.pages().get("/metrics").text
+    told = set(re.findall(r"^# TYPE (senderkit_\w+)", text, re.MULTILINE))
+
+    assert {name for name in listed if name.startswith("senderkit_")} == told
+    for sample in house_with_everything(house).samples:
+        name = re.sub(r"_(bucket|count|sum)$", "", sample.name)
+        assert name in listed or name in page, name
+        assert sample.labels.keys() - {"le"} == listed.get(name, set())
+
+
+def house_with_everything(house: House) -> Figures:
+    furnish(house)
+    house.deliver()
+    house.runtime.webhooks.run_once()
+    return figures(house)
+
+
+def test_the_rules_on_the_page_ask_for_metrics_that_exist(house: House) -> None:
+    page = (TOP / "docs/monitoring.md").read_text("utf-8")
+    [rules] = re.findall(r"^groups:.*?^```", page, re.MULTILINE | re.DOTALL)
+    asked = set(re.findall(r"senderkit_\w+", rules))
+    text = house.pages().get("/metrics").text
+
+    assert len(asked) == 5
+    assert [name for name in asked if f"# TYPE {name} " not in text] == []
