@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from tests.fakes import free_port
@@ -86,16 +85,10 @@ class Server:
         self.process.wait(timeout=30)
 
 
-def start_server(
-    data_dir: Path,
-    module: Sequence[str] = SENDERKIT,
-    variables: Mapping[str, str] = MappingProxyType({}),
-    **settings: str,
-) -> Server:
+def start_server(data_dir: Path, module: Sequence[str] = SENDERKIT, **settings: str) -> Server:
     """Start and wait until it is ready; settings by name (`SMTP_URL`, `PORT`).
 
-    `module` is what is run in place of `senderkit`, and the arguments it takes before `serve`;
-    `variables` are those of others.
+    `module` is what is run in place of `senderkit`, and the arguments it takes before `serve`.
     """
     port = int(settings.get("PORT") or free_port())
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,7 +97,7 @@ def start_server(
         process = subprocess.Popen(
             [sys.executable, "-m", *module, "serve", "--port", str(port)],
             cwd=TOP,
-            env=environment(data_dir, **settings) | dict(variables),
+            env=environment(data_dir, **settings),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -119,14 +112,9 @@ def start_server(
 
 
 @contextlib.contextmanager
-def serving(
-    data_dir: Path,
-    module: Sequence[str] = SENDERKIT,
-    variables: Mapping[str, str] = MappingProxyType({}),
-    **settings: str,
-) -> Iterator[Server]:
+def serving(data_dir: Path, module: Sequence[str] = SENDERKIT, **settings: str) -> Iterator[Server]:
     """A server for the time of a `with` block."""
-    server = start_server(data_dir, module, variables, **settings)
+    server = start_server(data_dir, module, **settings)
     try:
         yield server
     finally:

@@ -132,17 +132,15 @@ def told(exporter: InMemorySpanExporter) -> str:
 # -- a real server ------------------------------------------------------------------------------
 
 
-def test_spans_reach_a_collector_over_http(database_url: str, tmp_path: Path) -> None:
+def test_spans_reach_a_collector_over_http(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-collector-key=abc")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "mail-of-acme")
     with Collector() as collector:
         collector.answer("POST /v1/traces", Answer(200))
-        with serving(
-            tmp_path / "served",
-            variables={
-                "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-                "OTEL_EXPORTER_OTLP_HEADERS": "x-collector-key=abc",
-                "OTEL_SERVICE_NAME": "mail-of-acme",
-            },
-        ) as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with serving(tmp_path / "served") as server:
             assert server.stop() == 0
         request = collector.requests[0]
     assert request.headers["x-collector-key"] == "abc"
@@ -155,9 +153,11 @@ def test_spans_reach_a_collector_over_http(database_url: str, tmp_path: Path) ->
     assert "GET /readyz" in names
 
 
-def test_a_collector_that_is_gone_keeps_nobody_waiting(database_url: str, tmp_path: Path) -> None:
-    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
-    with serving(tmp_path / "served", variables=variables) as server:
+def test_a_collector_that_is_gone_keeps_nobody_waiting(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    with serving(tmp_path / "served") as server:
         assert server.stop() == 0  # within the 30 seconds that `stop` gives it
 
 
