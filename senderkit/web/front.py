@@ -124,6 +124,7 @@ class Front:
         self._sends = ThreadPool(_SEND_THREADS, loop)
         self._keys = KeyReads(partial(read_key, app), loop)
         self._intake = Intake(loop, self._knows_key)
+        self._watch = runtime_of(app).watch
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.method in _BODYLESS:
@@ -138,6 +139,7 @@ class Front:
     async def _answer(self, scope: Any, protocol: Any, taken: Taken) -> None:
         environ = _environ(scope, taken.body)
         environ[BODY_FAULT] = taken.fault or _find_header_fault(scope.headers)
+        exchange = self._watch.begin(environ)
         if is_api_path(scope.path):
             status, headers, content = await self._answer_of_api(environ, taken)
         else:
@@ -146,6 +148,7 @@ class Front:
             # The rest of the body may still come: the connection cannot be used again.
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
+        exchange.end(status)
 
     async def _answer_of_api(self, environ: dict[str, Any], taken: Taken) -> Answer:
         authorization = environ.get("HTTP_AUTHORIZATION")
