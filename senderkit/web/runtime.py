@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -30,6 +31,7 @@ from senderkit.services.team_mail import TeamMail
 from senderkit.services.templates import CompiledVersions
 from senderkit.services.webhook_endpoints import WebhookEndpoints
 from senderkit.settings import Settings, kept_encryption_keys
+from senderkit.web.streams.hub import Hub
 from senderkit.webhook_calls import MOST_REPLY_BYTES, TIMEOUTS
 from senderkit.webhook_dispatcher import WebhookDispatcher
 
@@ -65,6 +67,7 @@ class Runtime:
     endpoints: WebhookEndpoints
     webhooks: WebhookDispatcher
     followers: Followers
+    hub: Hub
     unsubscribe_signer: Signer
     key_form_signer: Signer
     key_limits: KeyLimits
@@ -81,6 +84,7 @@ class Runtime:
 
     def close(self) -> None:
         """Commit what waits, finish what is under way, release the database."""
+        self.hub.close()
         self.receipts.close()
         self.followers.close()
         self.writer.close()
@@ -111,6 +115,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     endpoints = WebhookEndpoints(vault, webhook_http)
     mail = TeamMail(reader, connections, clock)
     webhooks = WebhookDispatcher(engine, webhook_http, endpoints, mail, clock)
+    hub = Hub(engine, clock)
     dispatcher = Dispatcher(
         engine,
         preparing,
@@ -119,9 +124,9 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         clock,
         workers=settings.workers,
         repeats_in_doubt=settings.repeat_in_doubt,
-        on_changes=webhooks.wake,
+        on_changes=partial(_call_all, (webhooks.wake, hub.wake)),
     )
-    writer = AcceptanceWriter(engine, clock, dispatcher.wake)
+    writer = AcceptanceWriter(engine, clock, partial(_call_all, (dispatcher.wake, hub.wake)))
     return Runtime(
         settings=settings,
         clock=clock,
@@ -142,12 +147,18 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         endpoints=endpoints,
         webhooks=webhooks,
         followers=Followers(engine, ()),
+        hub=hub,
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),
         login_limits=LoginLimits(clock),
         setup_token=new_secret(),
     )
+
+
+def _call_all(calls: Iterable[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 def attach(app: Flask, runtime: Runtime) -> None:

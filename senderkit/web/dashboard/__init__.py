@@ -10,6 +10,7 @@ from senderkit.web.dashboard import (
     access,
     channels,
     keys,
+    message_stream,
     messages,
     overview,
     styleguide,
@@ -27,7 +28,7 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(suppressions, unsubscribe),
+    *(suppressions, unsubscribe, message_stream),
 )
 
 
