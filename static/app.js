@@ -213,7 +213,7 @@
     let source = null;
     let timer = 0;
 
-    const isFull = () => body.rows.length + waiting.size > MOST_ROWS;
+    const isFull = () => body.rows.length + waiting.size >= MOST_ROWS;
     const isBusy = () => scrollY > 120 || table.matches(":hover") || table.contains(document.activeElement);
     const parsed = (html) => {
       const inert = document.createElement("template");
@@ -258,7 +258,7 @@
       const shown = body && body.querySelector(`tr[data-id="${CSS.escape(row.dataset.id)}"]`);
       if (shown) replace(shown, row);
       else if (!fits) waiting.delete(row.dataset.id);
-      else if (waiting.has(row.dataset.id) || belongs(row)) waiting.set(row.dataset.id, row);
+      else if (waiting.has(row.dataset.id) || (belongs(row) && waiting.size < MOST_ROWS)) waiting.set(row.dataset.id, row);
       soon();
     };
     // A browser opens only a few connections to one server: a tab that nobody sees keeps none.

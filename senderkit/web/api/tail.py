@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 from flask import Response, request
 
@@ -27,6 +27,7 @@ class MessageForm:
     """A change as the API tells it: the whole message, if it passes the filters."""
 
     workspace_uuid: str
+    only_fitting: ClassVar = True
 
     def tell(self, changed: Changed, *, fits: bool) -> bytes | None:
         if not fits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from flask import Blueprint, Flask, current_app, request, url_for
 from flask.typing import ResponseReturnValue
@@ -34,6 +34,7 @@ class RowForm:
 
     app: Flask
     livemode: bool
+    only_fitting: ClassVar = False
 
     def tell(self, changed: Changed, *, fits: bool) -> bytes | None:
         with self.app.test_request_context():  # for the links of the row
@@ -62,5 +63,5 @@ def stream() -> ResponseReturnValue:
 
 def stream_url(looking: Viewer, chosen: Mapping[str, str | None], seen: int) -> str:
     """Of a page with these filters, read when `seen` was the newest change."""
-    place: dict[str, Any] = {_MODE: looking.mode.value, _SEEN: seen}
-    return url_for("message_stream.stream", **chosen, **place)
+    query: dict[str, Any] = {**chosen, _MODE: looking.mode.value, _SEEN: seen}
+    return url_for("message_stream.stream", **query)

@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -41,7 +41,12 @@ _RETRY_AFTER_SECONDS: Final = 30
 
 
 class Form(Protocol):
-    """How a change is told. Equal forms tell it in the same bytes."""
+    """How a change is told. Equal forms tell it in the same bytes.
+
+    With `only_fitting`, what does not pass the filters is never told.
+    """
+
+    only_fitting: ClassVar[bool]
 
     def tell(self, changed: Changed, *, fits: bool) -> bytes | None:
         """The event of a message that passes a stream's filters, or does not; None for none."""

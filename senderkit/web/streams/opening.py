@@ -80,10 +80,12 @@ class Missed:
 
     def next_page(self) -> bytes:
         """At most a page of events; at the end that all is told."""
-        topic = self._topic
+        topic, span = self._topic, (self._after, self._last)
+        conditions = following.conditions_of(topic.room, topic.query)
+        where = conditions if topic.form.only_fitting else []
         with self._reader.connect() as connection:
             found = following.list_changed(
-                connection, [topic.room], self._after, self._last, limit=_PAGE
+                connection, [topic.room], *span, limit=_PAGE, conditions=where
             )
             fitting = following.find_fitting(connection, topic.room, topic.query, found)
         told = [topic.form.tell(each, fits=each.id in fitting) for each in found]
