@@ -246,7 +246,7 @@
       if (waiting.size && body && !isFull() && !isBusy()) insert();
       const words = `${waiting.size > 99 ? "99+" : waiting.size} new message${waiting.size === 1 ? "" : "s"}`;
       if (waiting.size && bar.hidden) say(`${words}.`);
-      if (waiting.size) bar.lastElementChild.textContent = words;
+      if (waiting.size) bar.lastElementChild.textContent = `Show ${words}`;
       bar.hidden = !waiting.size;
     };
     const soon = () => { clearTimeout(timer); timer = setTimeout(settle, 150); };

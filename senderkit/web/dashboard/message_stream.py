@@ -18,7 +18,7 @@ from senderkit.web.dashboard.frame import Viewer, viewer
 from senderkit.web.dashboard.sessions import get_signed_in
 from senderkit.web.streams import events
 from senderkit.web.streams.hub import Topic
-from senderkit.web.streams.opening import answer_stream
+from senderkit.web.streams.opening import answer_stream, are_streams_served
 
 pages = Blueprint("message_stream", __name__, url_prefix="/messages")
 
@@ -47,7 +47,7 @@ class RowForm:
 def stream() -> ResponseReturnValue:
     """What changes on a page from `seen` on; over for good once another mode is shown."""
     looking = viewer()
-    if request.args.get(_MODE) != looking.mode.value:
+    if request.args.get(_MODE) != looking.mode.value or not are_streams_served():
         return "", HTTPStatus.NO_CONTENT
     query = parse_browse_messages({name: request.args[name] for name in request.args})
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
@@ -61,7 +61,10 @@ def stream() -> ResponseReturnValue:
     )
 
 
-def stream_url(looking: Viewer, chosen: Mapping[str, str | None], seen: int) -> str:
-    """Of a page with these filters, read when `seen` was the newest change."""
+def find_stream_url(looking: Viewer, chosen: Mapping[str, str | None], seen: int) -> str | None:
+    """Of a page with these filters, read when `seen` was the newest change; None where the server
+    in front serves no streams."""
+    if not are_streams_served():
+        return None
     query: dict[str, Any] = {**chosen, _MODE: looking.mode.value, _SEEN: seen}
     return url_for("message_stream.stream", **query)

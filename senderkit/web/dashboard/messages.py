@@ -23,7 +23,7 @@ from senderkit.services.reports import TimelineRow
 from senderkit.services.sending import stored_envelope
 from senderkit.web.dashboard import wording
 from senderkit.web.dashboard.frame import Viewer, page, viewer
-from senderkit.web.dashboard.message_stream import stream_url
+from senderkit.web.dashboard.message_stream import find_stream_url
 from senderkit.web.dashboard.preview import shown_html, shows_pictures_from_elsewhere
 from senderkit.web.dashboard.visitors import base_url
 from senderkit.web.extensions import session
@@ -98,7 +98,7 @@ def _list_page(
         newer_url=_place_url(chosen, after=found.newer),
         older_url=_place_url(chosen, before=found.older),
         base_url=base_url(request, runtime().settings.public_url),
-        stream_url=None if seen is None else stream_url(looking, chosen, seen),
+        stream_url=None if seen is None else find_stream_url(looking, chosen, seen),
         **_choices(looking),
     )
 

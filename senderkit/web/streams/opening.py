@@ -95,6 +95,11 @@ class Missed:
         return b"".join([*filter(None, told), end])
 
 
+def are_streams_served() -> bool:
+    """Whether the server in front of this request is our own."""
+    return HANDOVER in request.environ
+
+
 def answer_stream(
     topic: Topic,
     ticket: Ticket,
