@@ -435,7 +435,7 @@ def test_a_fault_is_told_before_the_end_and_the_next_stream_is_sound(
             def fail(*_: Any, error: Exception = fault, **__: Any) -> None:
                 raise error
 
-            broken.setattr(hub_module.following, "list_changed", fail)
+            broken.setattr(following, "list_changed", fail)
             api.send()
             [told] = listening.last_words()
         assert (told.kind, told.data["error"]["code"]) == ("error", code)
