@@ -23,6 +23,7 @@ from senderkit.errors import (
     Unauthorized,
 )
 from senderkit.services.api_keys import Principal, find_principal
+from senderkit.web.exchanges import note_key
 from senderkit.web.extensions import current_request
 from senderkit.web.key_reads import KEY_READ, Found
 from senderkit.web.media_types import accepts_json
@@ -58,6 +59,7 @@ def guard() -> None:
         return
     at_hand = runtime()
     found = _authenticate(asked, at_hand.reader)
+    note_key(found.key_public_id)
     at_hand.key_limits.check(found.key_public_id)
     g.principal = found
     operation = operation_of(current_app.view_functions[_endpoint(asked)])

@@ -27,13 +27,14 @@ from granian.server.embed import Server
 
 from senderkit.acceptance import WAIT_SECONDS
 from senderkit.errors import ApiError, InvalidRequest
+from senderkit.metrics import Metrics
 from senderkit.web.auth import is_api_path, read_key
 from senderkit.web.bodies import BODY_FAULT
 from senderkit.web.deferral import DEFERRAL, Deferral
+from senderkit.web.exchanges import Exchange, Watch
 from senderkit.web.intake import Intake, Taken
 from senderkit.web.key_reads import KEY_READ, KeyReads
-from senderkit.web.runtime import runtime_of
-from senderkit.web.streams.hub import Hub
+from senderkit.web.runtime import Runtime, runtime_of
 from senderkit.web.streams.opening import HANDOVER, Handover
 from senderkit.web.streams.writing import Streams
 
@@ -120,10 +121,13 @@ class ThreadPool:
 
 
 class Front:
-    """The RSGI application that granian calls. Without a `hub` it serves no streams."""
+    """The RSGI application that granian calls.
+
+    An application of somebody else's, without `at_hand`, is watched for nothing and has no streams.
+    """
 
     def __init__(
-        self, app: Flask, threads: int, loop: asyncio.AbstractEventLoop, hub: Hub | None = None
+        self, app: Flask, threads: int, loop: asyncio.AbstractEventLoop, at_hand: Runtime | None
     ) -> None:
         self._app = app
         self._loop = loop
@@ -131,7 +135,11 @@ class Front:
         self._sends = ThreadPool(_SEND_THREADS, loop)
         self._keys = KeyReads(partial(read_key, app), loop)
         self._intake = Intake(loop, self._knows_key)
-        self._streams = None if hub is None else Streams(hub, self._pool.run, loop)
+        if at_hand is None:
+            self._watch, self._streams = Watch(Metrics(), None, logs_access=False), None
+        else:
+            self._watch = at_hand.watch
+            self._streams = Streams(at_hand.hub, self._pool.run, loop)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.method in _BODYLESS:
@@ -146,25 +154,35 @@ class Front:
     async def _answer(self, scope: Any, protocol: Any, taken: Taken) -> None:
         environ = _environ(scope, taken.body)
         environ[BODY_FAULT] = taken.fault or _find_header_fault(scope.headers)
+        exchange = self._watch.begin(environ)
         if self._streams is not None and scope.method in _STREAMED:
-            await self._answer_or_stream(self._streams, environ, scope, protocol)
+            await self._answer_or_stream(self._streams, environ, scope, protocol, exchange)
             return
         status, headers, content = await self._answer_of(environ, taken)
         if taken.fault is not None:
             # The rest of the body may still come: the connection cannot be used again.
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
+        exchange.end(status)
 
     async def _answer_or_stream(
-        self, streams: Streams, environ: dict[str, Any], scope: Any, protocol: Any
+        self,
+        streams: Streams,
+        environ: dict[str, Any],
+        scope: Any,
+        protocol: Any,
+        exchange: Exchange,
     ) -> None:
+        """A stream is answered once its head goes out: how long it lasts says nothing of us."""
         handover = environ[HANDOVER] = Handover()
         try:
             status, headers, content = await self._answer_of(environ, Taken())
             if handover.opened is not None and status == HTTPStatus.OK:
+                exchange.end(status)
                 await streams.write(handover.opened, scope, protocol, headers)
             else:
                 protocol.response_bytes(status, headers, content)
+                exchange.end(status)
         finally:
             handover.close()
 
@@ -293,11 +311,11 @@ def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
 
 
 async def serve_flask(
-    app: Flask, host: str, port: int, threads: int, hub: Hub | None = None
+    app: Flask, host: str, port: int, threads: int, at_hand: Runtime | None = None
 ) -> None:
-    """Serve any Flask application until SIGTERM or SIGINT; one with a `hub` may open streams."""
+    """Serve any Flask application until SIGTERM or SIGINT; `at_hand` is what ours has."""
     loop = asyncio.get_running_loop()
-    front = Front(app, threads, loop, hub)
+    front = Front(app, threads, loop, at_hand)
     gc.collect()
     gc.freeze()  # what is there now stays: no collection need look at it
     server = Server(
@@ -335,7 +353,6 @@ def serve(app: Flask, *, host: str, port: int) -> None:
     at_hand = runtime_of(app)
     at_hand.start()
     try:
-        threads, hub = at_hand.settings.threads, at_hand.hub
-        asyncio.run(serve_flask(app, host, port, threads, hub))
+        asyncio.run(serve_flask(app, host, port, at_hand.settings.threads, at_hand))
     finally:
         at_hand.close()

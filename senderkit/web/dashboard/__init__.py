@@ -15,6 +15,9 @@ from senderkit.web.dashboard import (
     overview,
     styleguide,
     suppressions,
+    template_editor,
+    template_settings,
+    template_versions,
     templates,
     unsubscribe,
     webhook_log,
@@ -28,7 +31,8 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(suppressions, unsubscribe, message_stream),
+    *(template_editor, template_versions, template_settings, suppressions, unsubscribe),
+    message_stream,
 )
 
 

@@ -18,6 +18,7 @@ from senderkit.services import access
 from senderkit.web.auth import is_api_path
 from senderkit.web.bodies import MAX_PAGE_BODY_BYTES
 from senderkit.web.dashboard import sessions
+from senderkit.web.exchanges import note_member
 from senderkit.web.extensions import session
 from senderkit.web.runtime import runtime
 
@@ -26,6 +27,7 @@ PUBLIC: Final = frozenset(
         "static",
         "healthz",
         "readyz",
+        "metrics",
         "openapi",
         "docs",
         "access.setup",
@@ -108,6 +110,7 @@ def _check_login() -> ResponseReturnValue | None:
     if signed_in is None:
         return ("", HTTPStatus.NO_CONTENT) if request.endpoint in BACKGROUND else _ask_to_log_in()
     g.member = signed_in.member
+    note_member(signed_in.member.public_id)
     sessions.note_seen()
     return None
 
