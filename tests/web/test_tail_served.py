@@ -151,8 +151,9 @@ def test_a_thousand_who_listen_hold_no_thread_and_slow_nobody_down(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip(f"this user may open only {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    served = start()  # it raises that limit itself
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    served = start()
     with ExitStack() as stack:
         with served.tail() as tail:  # whatever starts with the first stream has started
             tail.until_ready()
