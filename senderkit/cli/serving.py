@@ -13,6 +13,7 @@ from flask import Flask
 from senderkit import __version__
 from senderkit.cli.application import open_application, read_settings, told
 from senderkit.cli.memory import return_large_blocks
+from senderkit.cli.open_files import allow_many_connections
 from senderkit.services import access
 from senderkit.web.extensions import database
 from senderkit.web.front import serve as serve_front
@@ -26,6 +27,7 @@ from senderkit.web.runtime import open_tracing, runtime_of
 def serve(host: str | None, port: int | None) -> None:
     """Serve the dashboard and the API, and deliver messages, in this one process."""
     return_large_blocks()
+    allow_many_connections()
     overrides = {"HOST": host, "PORT": None if port is None else str(port)}
     settings = read_settings({name: value for name, value in overrides.items() if value})
     address = _free_address(settings.host, settings.port)

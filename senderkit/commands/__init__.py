@@ -15,7 +15,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``templates``      drafting, describing, rendering
 ``translations``   a version's other languages
 ``metadata_terms`` how metadata is stored for the filter, and asked for
-``queries``        `ListMessages`
+``queries``        `ListMessages`, where a stream of them goes on
 ``browsing``       `BrowseMessages`, the dashboard's list
 ``studio``         `SaveBlock`, `SaveTheme`, a template's new slug
 ``keys``           `CreateKey`
@@ -62,6 +62,7 @@ from senderkit.commands.queries import (
     LIST_MESSAGES_QUERY,
     ListMessages,
     QueryParameter,
+    parse_change_number,
     parse_list_messages,
 )
 from senderkit.commands.recipients import Recipient, check_recipient
@@ -181,6 +182,7 @@ __all__ = [
     "parse_browse_deliveries",
     "parse_browse_messages",
     "parse_browse_suppressions",
+    "parse_change_number",
     "parse_change_password",
     "parse_change_template",
     "parse_create_key",

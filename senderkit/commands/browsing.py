@@ -49,6 +49,11 @@ class BrowseMessages(Command):
     until: datetime | None = None
     newer_than: str | None = None
 
+    @property
+    def filters(self) -> BrowseMessages:
+        """The same without what concerns one page."""
+        return self.model_copy(update={"listing": self.listing.filters, "newer_than": None})
+
 
 def parse_browse_messages(query: Mapping[str, str]) -> BrowseMessages:
     """`query` holds the values by name: status, channel, template, q, key, from, to, before, after.

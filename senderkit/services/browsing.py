@@ -16,7 +16,14 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
 from senderkit.commands import BrowseMessages
 from senderkit.domain import Channel, MessageStatus, TimelineEvent
 from senderkit.models import ApiKey, Message
-from senderkit.services.reports import cursor_position, encode_cursor, list_conditions, of_room
+from senderkit.services.reports import (
+    MessageRow,
+    all_conditions,
+    cursor_position,
+    encode_cursor,
+    list_conditions,
+    of_room,
+)
 
 _COLUMNS: Final[tuple[Any, ...]] = (
     Message.public_id,
@@ -108,6 +115,21 @@ def listed_message(row: Row[*tuple[Any, ...]]) -> ListedMessage:
     )
 
 
+def listed_from(row: MessageRow) -> ListedMessage:
+    """From a row of `MESSAGE_COLUMNS`."""
+    return ListedMessage(
+        public_id=row.public_id,
+        created_at=row.created_at,
+        channel=Channel(row.channel),
+        recipient=row.recipient,
+        template_slug=row.template_slug,
+        status=MessageStatus(row.status),
+        provider=row.provider,
+        error=row.error,
+        held_reason=row.held_reason,
+    )
+
+
 def listed_columns() -> Select[Any]:
     """The columns of a `ListedMessage`, for a statement of one's own."""
     return select(*_COLUMNS)
@@ -128,6 +150,11 @@ def _statement(workspace_id: int, livemode: bool, query: BrowseMessages) -> Sele
         beyond = tuple_(*order) < tuple_(*cursor_position(query.listing.cursor))
         statement = statement.where(beyond)
     return statement.order_by(*(column.desc() for column in order))
+
+
+def browse_conditions(workspace_id: int, query: BrowseMessages) -> list[ColumnElement[bool]]:
+    """Every filter of a page, each a condition on a message by itself."""
+    return [*all_conditions(query.listing), *_further_conditions(workspace_id, query)]
 
 
 def _further_conditions(workspace_id: int, query: BrowseMessages) -> list[ColumnElement[bool]]:

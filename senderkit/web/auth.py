@@ -27,7 +27,7 @@ from senderkit.web.exchanges import note_key
 from senderkit.web.extensions import current_request
 from senderkit.web.key_reads import KEY_READ, Found
 from senderkit.web.media_types import accepts_json
-from senderkit.web.operations import operation_of
+from senderkit.web.operations import Operation, operation_of
 from senderkit.web.runtime import runtime, runtime_of
 
 API_PREFIX: Final = "/v1"
@@ -66,10 +66,15 @@ def guard() -> None:
     if not found.may(operation.scope):
         raise InsufficientScope(operation.scope.value)
     at_hand.usage.record(found.key_id, f"{asked.method} {asked.url_rule}", asked.remote_addr or "")
-    if not accepts_json(asked.headers.get("Accept", "")):
+    if not accepts_json(asked.headers.get("Accept", "")) and not _streams(asked, operation):
         raise NotAcceptable("This API answers in application/json only.")
     if asked.query_string and not operation.query:
         _refuse_query(asked.args)
+
+
+def _streams(asked: Request, operation: Operation) -> bool:
+    """Whether the query asks for a stream, which alone decides on one."""
+    return operation.streams_by is not None and bool(asked.args.get(operation.streams_by))
 
 
 def _authenticate(asked: Request, reader: Engine) -> Principal:

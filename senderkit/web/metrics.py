@@ -118,6 +118,7 @@ class StateCollector(Collector):
             {(__version__, platform.python_version(), at_hand.engine.dialect.name): 1},
         )
         yield from _pool(at_hand.engine.pool)
+        yield _single("streams_open", "Streams of messages that are open now.", len(at_hand.hub))
         if at_hand.settings.dispatcher:
             yield _family(
                 "loop_alive",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,7 @@ from senderkit.services.team_mail import TeamMail
 from senderkit.services.webhook_endpoints import WebhookEndpoints
 from senderkit.settings import Settings, kept_encryption_keys
 from senderkit.web.exchanges import Watch
+from senderkit.web.streams.hub import Hub
 from senderkit.webhook_calls import MOST_REPLY_BYTES, TIMEOUTS
 from senderkit.webhook_dispatcher import WebhookDispatcher
 
@@ -77,6 +79,7 @@ class Runtime:
     endpoints: WebhookEndpoints
     webhooks: WebhookDispatcher
     followers: Followers
+    hub: Hub
     unsubscribe_signer: Signer
     key_form_signer: Signer
     key_limits: KeyLimits
@@ -96,6 +99,7 @@ class Runtime:
 
     def close(self) -> None:
         """Commit what waits, finish what is under way, release the database."""
+        self.hub.close()
         self.receipts.close()
         self.followers.close()
         self.writer.close()
@@ -145,6 +149,7 @@ def build_runtime(
     endpoints = WebhookEndpoints(vault, webhook_http)
     mail = TeamMail(reader, connections, clock)
     webhooks = WebhookDispatcher(engine, webhook_http, endpoints, mail, clock, metrics, tracing)
+    hub = Hub(engine, clock)
     dispatcher = Dispatcher(
         engine,
         preparing,
@@ -153,9 +158,10 @@ def build_runtime(
         clock,
         metrics,
         repeats_in_doubt=settings.repeat_in_doubt,
-        on_changes=webhooks.wake,
+        on_changes=partial(_call_all, (webhooks.wake, hub.wake)),
     )
-    writer = AcceptanceWriter(engine, clock, dispatcher.wake, metrics)
+    wake = partial(_call_all, (dispatcher.wake, hub.wake))
+    writer = AcceptanceWriter(engine, clock, wake, metrics)
     return Runtime(
         settings=settings,
         clock=clock,
@@ -176,6 +182,7 @@ def build_runtime(
         endpoints=endpoints,
         webhooks=webhooks,
         followers=Followers(engine, ()),
+        hub=hub,
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),
@@ -185,6 +192,11 @@ def build_runtime(
         watch=Watch(metrics, tracing, logs_access=settings.access_log),
         setup_token=new_secret(),
     )
+
+
+def _call_all(calls: Iterable[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 def attach(app: Flask, runtime: Runtime) -> None:

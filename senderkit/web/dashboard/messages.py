@@ -18,10 +18,12 @@ from senderkit.services import api_keys, browsing, delivery, details, reports, t
 from senderkit.services.browsing import NO_MESSAGES, MessagePage
 from senderkit.services.channel_list import provider_label
 from senderkit.services.details import MessageDetails
+from senderkit.services.following import newest_number
 from senderkit.services.reports import TimelineRow
 from senderkit.services.sending import stored_envelope
 from senderkit.web.dashboard import wording
 from senderkit.web.dashboard.frame import Viewer, page, viewer
+from senderkit.web.dashboard.message_stream import find_stream_url
 from senderkit.web.dashboard.preview import shown_html, shows_pictures_from_elsewhere
 from senderkit.web.dashboard.visitors import base_url
 from senderkit.web.extensions import session
@@ -55,11 +57,17 @@ def index() -> ResponseReturnValue:
     """One page of the mode shown, newest first; a filter that cannot be read is told, not 500."""
     looking = viewer()
     chosen = {name: request.args.get(name) or None for name in _FILTERS}
+    seen = _newest_number()  # before the page is read: what comes in between is news
     try:
         query = parse_browse_messages({name: request.args[name] for name in _asked()})
-        return _list_page(looking, chosen, _browse(looking, query), ())
+        return _list_page(looking, chosen, _browse(looking, query), (), seen=seen)
     except InvalidRequest as error:
         return _list_page(looking, chosen, NO_MESSAGES, error.issues), 400
+
+
+def _newest_number() -> int:
+    with runtime().reader.connect() as connection:
+        return newest_number(connection)
 
 
 def _asked() -> Iterable[str]:
@@ -76,6 +84,8 @@ def _list_page(
     chosen: Mapping[str, str | None],
     found: MessagePage,
     issues: Iterable[Issue],
+    *,
+    seen: int | None = None,
 ) -> str:
     return page(
         "messages/index.html",
@@ -88,6 +98,7 @@ def _list_page(
         newer_url=_place_url(chosen, after=found.newer),
         older_url=_place_url(chosen, before=found.older),
         base_url=base_url(request, runtime().settings.public_url),
+        stream_url=None if seen is None else find_stream_url(looking, chosen, seen),
         **_choices(looking),
     )
 
