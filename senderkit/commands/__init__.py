@@ -16,6 +16,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``metadata_terms`` how metadata is stored for the filter, and asked for
 ``queries``        `ListMessages`
 ``browsing``       `BrowseMessages`, the dashboard's list
+``overviews``      `ViewOverview`
 ``keys``           `CreateKey`
 ``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
@@ -46,6 +47,7 @@ from senderkit.commands.metadata_terms import (
     metadata_row,
     metadata_term,
 )
+from senderkit.commands.overviews import Period, ViewOverview, parse_view_overview
 from senderkit.commands.people import (
     AddMember,
     ChangePassword,
@@ -145,6 +147,7 @@ __all__ = [
     "ListMessages",
     "MetadataRow",
     "MetadataTerm",
+    "Period",
     "Place",
     "QueryParameter",
     "RawSend",
@@ -153,6 +156,7 @@ __all__ = [
     "ReplayDeliveries",
     "SetUp",
     "TemplateSend",
+    "ViewOverview",
     "check_envelope_allowed",
     "check_password",
     "check_recipient",
@@ -183,5 +187,6 @@ __all__ = [
     "parse_replay_deliveries",
     "parse_send",
     "parse_set_up",
+    "parse_view_overview",
     "read_suppressions",
 ]

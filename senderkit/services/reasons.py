@@ -17,9 +17,9 @@ _LEFT_OUT: Final = "…"
 # Characters that an id may be made of; a run of them that has a digit and is long is one.
 _VOLATILE: Final = re.compile(
     r"""
-      https?://\S+                                      # addresses of pages
+      https?://[^\s<>\"',;)\]]+                        # addresses of pages
     | [^\s<>()\[\]"',;:=]{1,64}@[^\s<>()\[\]"',;]+\w         # of people
-    | \b\d{4}-\d\d-\d\d(?:[T\ ]\d\d:\d\d\S*)?           # moments
+    | \b\d{4}-\d\d-\d\d(?:[T\ ]\d\d:\d\d[:\d.]*(?:Z|[+-]\d\d:?\d\d)?)?  # moments
     | \b\d\d:\d\d:\d\d\b
     | \b\d{1,3}(?:\.\d{1,3}){3}\b                       # of machines
     | (?<![\w-])(?=[\w-]{12,})(?=[\w-]*\d[\w-]*\d)[\w-]+  # ids
