@@ -63,7 +63,9 @@ def busy_house(house: House) -> House:
     api.send(content=content, metadata={"order": 7})
     api.post("/v1/send", raw_email(), headers={"Idempotency-Key": "once"})
     api.send(template="welcome", to="ada@example.com")
+    api.send(to="failed@simulator.senderkit.test")
     house.deliver()
+    house.count()
     store_endpoint(house)
     house.runtime.webhooks.run_once()
     return house
