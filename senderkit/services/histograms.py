@@ -6,7 +6,6 @@ So a percentile is told to within a twentieth, from a few dozen numbers however 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -28,11 +27,12 @@ def milliseconds_of(bucket: int) -> float:
     return _MIDDLE * _GROWTH ** (bucket - 1) if bucket else 0.0
 
 
-def merged(histograms: Iterable[Histogram]) -> Counter[int]:
+def merged(histograms: Iterable[Histogram]) -> dict[int, int]:
     """All of them as one."""
-    found: Counter[int] = Counter()
+    found: dict[int, int] = {}
     for histogram in histograms:
-        found.update(histogram)
+        for bucket, count in histogram.items():
+            found[bucket] = found.get(bucket, 0) + count
     return found
 
 
@@ -46,11 +46,10 @@ def percentile(histogram: Histogram, share: float) -> float | None:
     return None
 
 
-def stored(histogram: Histogram) -> dict[str, int]:
-    """As JSON keeps it: text for keys, nothing that is nought."""
-    return {str(bucket): count for bucket, count in histogram.items() if count}
-
-
-def loaded(document: Mapping[str, int]) -> Counter[int]:
-    """From what `stored` made."""
-    return Counter({int(bucket): count for bucket, count in document.items()})
+def loaded(documents: Iterable[Mapping[str, int]]) -> dict[int, int]:
+    """Those that JSON keeps, with text for keys, as one."""
+    found: dict[str, int] = {}
+    for document in documents:
+        for bucket, count in document.items():
+            found[bucket] = found.get(bucket, 0) + count
+    return {int(bucket): count for bucket, count in found.items()}

@@ -6,7 +6,7 @@ by what the follower has not taken in yet, about a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,7 +26,7 @@ from senderkit.models import (
 )
 from senderkit.services import histograms
 from senderkit.services.rollups import Rollups
-from senderkit.services.totals import Totals, summed
+from senderkit.services.totals import NOTHING, Totals
 from senderkit.services.windows import Window
 
 MAX_CHOICES: Final = 100
@@ -89,28 +89,29 @@ class Scope:
 
 # -- counts -----------------------------------------------------------------------------------
 
+_Row = Row[*tuple[Any, ...]]
+
 _STATUS_COLUMNS: Final = tuple(getattr(Rollup, status.value) for status in MessageStatus)
 
 
 def list_totals(connection: Connection, scope: Scope, window: Window) -> list[Totals]:
     """For each hour or day of the window, in order."""
     stretch = (window.grain, window.begins_at, window.ends_at)
-    found: dict[datetime, list[Totals]] = {}
+    found: dict[datetime, list[_Row]] = {}
     for row in _rows(connection, scope, stretch):
-        found.setdefault(row[0], []).append(_totals(row))
-    return [summed(found.get(start, ())) for start in window.starts]
+        found.setdefault(row[0], []).append(row)
+    return [_totals(found.get(start, ())) for start in window.starts]
 
 
 def sum_before(connection: Connection, scope: Scope, window: Window) -> Totals:
     """Of as much time before the window."""
-    return summed(
-        _totals(row) for stretch in window.before for row in _rows(connection, scope, stretch)
-    )
+    stretches = [_rows(connection, scope, stretch) for stretch in window.before]
+    return _totals([row for rows in stretches for row in rows])
 
 
 def _rows(
     connection: Connection, scope: Scope, stretch: tuple[Grain, datetime, datetime]
-) -> Iterable[Row[*tuple[Any, ...]]]:
+) -> Iterable[_Row]:
     columns = (Rollup.starts_at, Rollup.handed_over, Rollup.arrived, *_STATUS_COLUMNS)
     return connection.execute(
         select(*columns)
@@ -125,9 +126,12 @@ def _within(
     return (kind.grain == grain.value, kind.starts_at >= begins_at, kind.starts_at < ends_at)
 
 
-def _totals(row: Row[*tuple[Any, ...]]) -> Totals:
-    by_status = dict(zip(MessageStatus, row[3:], strict=True))
-    return Totals(by_status, histograms.loaded(row[1]), histograms.loaded(row[2]))
+def _totals(rows: Sequence[_Row]) -> Totals:
+    if not rows:
+        return NOTHING
+    _, handed_over, arrived, *counts = zip(*rows, strict=True)
+    by_status = dict(zip(MessageStatus, map(sum, counts), strict=True))
+    return Totals(by_status, histograms.loaded(handed_over), histograms.loaded(arrived))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +172,14 @@ def list_parts(
     return parts, len(rows) > MAX_PARTS
 
 
-def _part(row: Row[*tuple[Any, ...]], names: Mapping[int, tuple[str, str]]) -> Part:
+def _part(row: _Row, names: Mapping[int, tuple[str, str]]) -> Part:
     # Postgres adds integers up to a Decimal.
     by_status = {status: int(n) for status, n in zip(MessageStatus, row[1:], strict=True)}
     value, words = names.get(row[0], (row[0], None))
     return Part(value, words, Totals(by_status))
 
 
-def _key_names(
-    connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]
-) -> dict[int, tuple[str, str]]:
+def _key_names(connection: Connection, rows: Iterable[_Row]) -> dict[int, tuple[str, str]]:
     """Public id and name by the key's number."""
     ids = [row[0] for row in rows if row[0] is not None]
     statement = select(ApiKey.id, ApiKey.public_id, ApiKey.name).where(ApiKey.id.in_(ids))

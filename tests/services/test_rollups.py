@@ -121,7 +121,7 @@ def stored(house: House) -> Counter[Count]:
         for status in MessageStatus:
             found[(*place, "status", status.value)] = getattr(row, status.value)
         for name in ("handed_over", "arrived"):
-            for bucket, number in histograms.loaded(getattr(row, name)).items():
+            for bucket, number in histograms.loaded([getattr(row, name)]).items():
                 found[(*place, name, bucket)] = number
     for row in read(house, select(FailureRollup.__table__)):
         place = (*cells[row.cell_id], row.grain, row.starts_at)
