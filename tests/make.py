@@ -184,10 +184,6 @@ class House:
         """Have the followers take in all that has happened."""
         self.runtime.followers.catch_up()
 
-    def count(self) -> None:
-        """Have the followers take in all that has happened."""
-        self.runtime.followers.catch_up()
-
     def template(self, slug: str = "welcome", *, publish: bool = True, **more: Any) -> None:
         """A template with one version, published unless told otherwise."""
         body = {"slug": slug, "channel": "email", "content": email_content()} | more

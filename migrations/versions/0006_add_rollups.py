@@ -41,9 +41,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rollup_cells")),
         sa.UniqueConstraint("name", name=op.f("uq_rollup_cells_name")),
     )
-    op.create_index(
-        "ix_rollup_cells_facet", "rollup_cells", ["workspace_id", "livemode", "facet"]
-    )
+    op.create_index("ix_rollup_cells_facet", "rollup_cells", ["workspace_id", "livemode", "facet"])
     op.create_table(
         "rollups",
         sa.Column("cell_id", NUMBER, nullable=False),

@@ -1,4 +1,4 @@
-"""The overview's figures against what was sent: windows, shares, times, parts, failures, the queue."""
+"""The overview's figures against what was sent: windows, shares, times, parts, failures, queue."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from senderkit.commands import Period, ViewOverview, parse_view_overview
 from senderkit.domain import Channel, Facet, Grain, MessageStatus
+from senderkit.errors import AccountBroken
 from senderkit.services import overview, queue_state
 from senderkit.services.overview import Choices, FailureGroup, Part, Scope
 from senderkit.services.queue_state import Queue, find_queue
@@ -17,7 +18,7 @@ from senderkit.services.totals import NOTHING, Totals, summed
 from senderkit.services.windows import window_of
 from tests.conftest import RegisterProvider
 from tests.make import START, Api, House
-from tests.outbox.conftest import connect, fake_provider
+from tests.outbox.conftest import connect, fake_provider, raising
 
 WORKSPACE_ID: Final = 1
 SIMULATOR: Final = "simulator.senderkit.test"
@@ -146,7 +147,9 @@ def test_days_are_days_in_utc_and_the_days_before_end_at_the_same_hour(house: Ho
         (Period.QUARTER, Grain.DAY, 90),
     ],
 )
-def test_a_window_is_whole_hours_or_days_up_to_now(period: Period, grain: Grain, count: int) -> None:
+def test_a_window_is_whole_hours_or_days_up_to_now(
+    period: Period, grain: Grain, count: int
+) -> None:
     now = START.replace(minute=59)
     window = window_of(period, now)
     assert (window.grain, len(window.starts)) == (grain, count)
@@ -227,9 +230,7 @@ def test_only_what_was_used_is_offered_as_a_filter(house: House, busy: dict[str,
             return overview.list_choices(connection, asked)
 
     keys = ((busy["billing"], "An app"), (busy["shop"], "An app"))
-    assert choices(scope(livemode=True)) == Choices(
-        ("welcome",), ("fake-mail", "fake-sms"), keys
-    )
+    assert choices(scope(livemode=True)) == Choices(("welcome",), ("fake-mail", "fake-sms"), keys)
     assert choices(scope()) == Choices((), (), ())
 
 
@@ -290,7 +291,9 @@ def test_what_is_due_waits_until_somebody_is_at_it(
     assert queue(house).waiting == Count(2, is_capped=True)
 
 
-def test_held_messages_are_no_waiting_ones(house: House) -> None:
+def test_held_messages_are_no_waiting_ones(house: House, register: RegisterProvider) -> None:
+    react = raising(AccountBroken("535 5.7.8 wrong password"))
+    connect(house, register(fake_provider("fake-mail", react, channel=Channel.EMAIL)).name)
     house.api("live").send()
     house.deliver()
     found = queue(house, livemode=True)

@@ -11,17 +11,22 @@ def progress(house: House) -> Progress:
         return find_progress(connection, 1, has_environment_connection=False)
 
 
-# -- how far it is counted --------------------------------------------------------------------
+def test_each_step_is_ticked_by_what_really_happened(house: House) -> None:
+    assert progress(house) == Progress(False, False, False, False, False)
+    api = house.api()
+    assert progress(house) == Progress(True, False, False, False, False)
+    api.send()
+    assert progress(house) == Progress(True, True, False, False, False)
+    house.template("welcome", publish=False)
+    assert not progress(house).has_published
+    house.publish("welcome")
+    assert progress(house).has_published
+    assert not progress(house).has_live_message
 
 
-def test_a_lag_is_told_when_it_is_more_than_some_seconds(house: House) -> None:
-    assert lag(house) is None
-    sent_at = house.clock()
+def test_going_live_takes_a_message_that_a_provider_took(house: House) -> None:
     house.api().send()
-    house.clock.advance(seconds=5)
-    assert lag(house) is None
-    house.clock.advance(seconds=10)
-    assert lag(house) == sent_at
-    house.count()
-    assert lag(house) is None
-    assert ViewOverview().period is Period.DAY
+    house.write("UPDATE messages SET livemode = true")
+    assert not progress(house).has_live_message
+    house.write("UPDATE messages SET status = 'sent'")
+    assert progress(house).has_live_message

@@ -6,14 +6,11 @@ import pytest
 
 from senderkit.domain import Channel, Outgoing, Receipt
 from senderkit.errors import Refused
-from senderkit.domain import Channel, Outgoing, Receipt
-from senderkit.errors import Refused
 from senderkit.services.reports import Count
 from senderkit.web.dashboard import figures
 from tests.conftest import MakeApp, RegisterProvider
 from tests.fakes import FakeSmtp
 from tests.make import FakeClock, House, Pages
-from tests.outbox.conftest import connect, fake_provider
 from tests.outbox.conftest import connect, fake_provider
 from tests.web.reading import read
 
@@ -239,7 +236,7 @@ def test_charts_have_tables_behind_them_and_a_title_for_each_column(
     house.count()
     page = owner.get("/").text
     assert page.count("Show as table") == 2
-    assert page.count("<tr><th scope=\"row\">") == 48
+    assert page.count('<tr><th scope="row">') == 48
     assert page.count("<title>") == 1 + 24 + 24
     assert "style=" not in page
 
