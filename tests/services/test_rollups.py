@@ -45,10 +45,11 @@ from senderkit.services import events as event_service
 from senderkit.services.connections import Source
 from senderkit.services.histograms import bucket_of
 from senderkit.services.reasons import reason_of
+from senderkit.services.rollup_folds import Step, fold
 from senderkit.services.rollups import Rollups
 from tests.conftest import RegisterProvider
-from tests.make import Api, House
-from tests.outbox.conftest import connect, fake_provider
+from tests.make import START, Api, House
+from tests.outbox.conftest import connect, fake_provider, in_turn
 
 SIMULATOR: Final = "simulator.senderkit.test"
 WORDS: Final = ("ada", "failed", "opted-out", "suppressed", "delayed")
@@ -282,6 +283,53 @@ def test_a_hundred_cuts_make_no_difference(house: House, register: RegisterProvi
     assert stored(house) == once == recount(house)
 
 
+# -- one message ------------------------------------------------------------------------------
+
+
+def steps(*words: str, **detail: Any) -> list[Step]:
+    """One a second from `START`; `detail` belongs to the last."""
+    return [
+        Step(number, START + timedelta(seconds=number), word, detail if word == words[-1] else {})
+        for number, word in enumerate(words, 1)
+    ]
+
+
+def standing(*words: str, **detail: Any) -> tuple[str | None, str | None]:
+    """The status before and after the last step."""
+    before, now = fold(START, steps(*words, **detail), after=len(words) - 1)
+    return (before and before.status, now and now.status)
+
+
+def test_a_message_is_not_there_before_its_first_step() -> None:
+    assert standing("queued") == (None, "queued")
+
+
+def test_what_arrives_after_it_was_given_up_stays_failed() -> None:
+    assert standing("queued", "rendered", "in_doubt", "failed", "delivered") == ("failed", "failed")
+
+
+def test_a_bounce_after_the_delivery_is_a_failure() -> None:
+    assert standing("queued", "rendered", "sent", "delivered", "failed") == ("delivered", "failed")
+
+
+def test_opting_out_ends_a_message_only_when_it_was_stopped_for_it() -> None:
+    assert standing("queued", "rendered", "opted_out", by="recipient")[1] == "rendered"
+    assert standing("queued", "opted_out", reason="The recipient has opted out.")[1] == "opted_out"
+
+
+def test_steps_that_are_no_status_change_nothing() -> None:
+    for word in ("retry", "failover", "in_doubt", "held", "opened", "clicked", "duplicate"):
+        assert standing("queued", "rendered", word) == ("rendered", "rendered")
+
+
+def test_the_provider_is_the_one_that_it_was_handed_to_last() -> None:
+    begun = [Step(1, START, "queued", {}), Step(2, START, "dispatched", {"provider": "one"})]
+    passed_on = Step(3, START, "failover", {"provider": "two"})
+    again = Step(4, START, "dispatched", {"provider": "two"})
+    before, now = fold(START, [*begun, passed_on, again], after=3)
+    assert (before and before.provider, now and now.provider) == ("one", "two")
+
+
 # -- failures ---------------------------------------------------------------------------------
 
 
@@ -300,7 +348,7 @@ def test_failures_are_kept_by_reason_with_the_newest_of_each(
         api.send(to=f"ada{number}@example.com")
         house.clock.advance(seconds=7)
         house.deliver()
-    take_in(house)
+        take_in(house)
 
     [words] = [row.words for row in read(house, select(FailureReason.__table__))]
     assert words == "550 5.1.1 <…>: no such user"
@@ -309,6 +357,27 @@ def test_failures_are_kept_by_reason_with_the_newest_of_each(
     assert {(row.failed, row.newest_at) for row in rows} == {(3, newest)}
     kept = read(house, select(MessageFailure.message_id))
     assert len(kept) == 3
+
+
+def test_the_newest_of_a_reason_stays_when_an_older_one_fails_later(
+    house: House, register: RegisterProvider
+) -> None:
+    refused = Refused("550 5.1.1 no such user")
+    react = in_turn(Unavailable("421 try again"), refused)
+    connect(house, register(fake_provider("fake-mail", react, channel=Channel.EMAIL)).name)
+    api = house.api("live")
+    for _ in range(2):
+        api.send()
+        house.clock.advance(seconds=1)
+        house.deliver()
+    take_in(house)
+    house.clock.advance(hours=1)
+    house.deliver()
+    take_in(house)
+
+    newest = max(row.created_at for row in read(house, select(Message.__table__)))
+    rows = read(house, select(FailureRollup.__table__))
+    assert {(row.failed, row.newest_at) for row in rows} == {(2, newest)}
 
 
 def reasons(texts: Iterable[str | None]) -> set[str]:

@@ -57,8 +57,10 @@ def test_a_place_above_is_a_cursor_of_its_own() -> None:
 
 
 def test_empty_values_and_other_names_filter_nothing() -> None:
-    names = ("status", "channel", "template", "q", "key", "from", "to", "before", "after")
-    names += ("provider", "reason")
+    names = (
+        *("status", "channel", "template", "provider", "key", "reason", "q"),
+        *("from", "to", "before", "after"),
+    )
     assert parse_browse_messages(dict.fromkeys(names, "") | {"ref": "x"}) == BrowseMessages()
 
 
