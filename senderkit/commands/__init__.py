@@ -18,6 +18,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``queries``        `ListMessages`, where a stream of them goes on
 ``browsing``       `BrowseMessages`, the dashboard's list
 ``studio``         `SaveBlock`, `SaveTheme`, a template's new slug
+``overviews``      `ViewOverview`
 ``keys``           `CreateKey`
 ``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
@@ -48,6 +49,7 @@ from senderkit.commands.metadata_terms import (
     metadata_row,
     metadata_term,
 )
+from senderkit.commands.overviews import Period, ViewOverview, parse_view_overview
 from senderkit.commands.people import (
     AddMember,
     ChangePassword,
@@ -156,6 +158,7 @@ __all__ = [
     "ListMessages",
     "MetadataRow",
     "MetadataTerm",
+    "Period",
     "Place",
     "QueryParameter",
     "RawSend",
@@ -166,6 +169,7 @@ __all__ = [
     "SaveTheme",
     "SetUp",
     "TemplateSend",
+    "ViewOverview",
     "check_envelope_allowed",
     "check_password",
     "check_recipient",
@@ -202,5 +206,6 @@ __all__ = [
     "parse_send",
     "parse_set_up",
     "parse_slug",
+    "parse_view_overview",
     "read_suppressions",
 ]

@@ -31,6 +31,7 @@ from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.receipts import ReceiptPoller
+from senderkit.services.rollups import Rollups
 from senderkit.services.sending import Sending
 from senderkit.services.team_mail import TeamMail
 from senderkit.services.webhook_endpoints import WebhookEndpoints
@@ -181,7 +182,7 @@ def build_runtime(
         early_reports=EarlyReports(reader),
         endpoints=endpoints,
         webhooks=webhooks,
-        followers=Followers(engine, ()),
+        followers=Followers(engine, (Rollups(),)),
         hub=hub,
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.bench import client, delivering, listening, minting, reading, throughput
+from tests.bench import client, delivering, listening, minting, overview, reading, throughput
 from tests.bench.houses import POSTGRES, SQLITE, Grounds
 from tests.bench.machine import facts
 from tests.bench.measures import Figure, Options, table
@@ -27,6 +27,7 @@ GROUPS: Final[Mapping[str, Group]] = {
     "burst": throughput.burst_figures,
     "listeners": listening.listener_figures,
     "lists": reading.list_figures,
+    "overview": overview.overview_figures,
     "json": reading.json_figures,
     "dispatch": delivering.dispatch_figures,
     "http": delivering.http_figures,

@@ -36,7 +36,9 @@ pages.add_app_template_filter(wording.shown_size, "size")
 pages.add_app_template_filter(provider_label, "provider")
 pages.add_app_template_filter(wording.shown_duration, "milliseconds")
 
-_FILTERS: Final = ("status", "channel", "template", "key", "q", "from", "to")
+_FILTERS: Final = (
+    *("status", "channel", "template", "provider", "key", "reason", "q", "from", "to"),
+)
 _PLACES: Final = ("before", "after")
 _MAX_CHOICES: Final = 100
 _MAX_JSON: Final = 50_000
@@ -87,18 +89,20 @@ def _list_page(
     *,
     seen: int | None = None,
 ) -> str:
+    problems = {_field_of(issue): issue.message for issue in reversed(list(issues))}
     return page(
         "messages/index.html",
         "messages",
         rows=found.rows,
         chosen=chosen,
-        problems={_field_of(issue): issue.message for issue in reversed(list(issues))},
+        problems=problems,
         any=bool(found.rows) or _has_messages(looking),
         shown=f"{len(found.rows)}{'+' if found.older else ''}",
         newer_url=_place_url(chosen, after=found.newer),
         older_url=_place_url(chosen, before=found.older),
         base_url=base_url(request, runtime().settings.public_url),
         stream_url=None if seen is None else find_stream_url(looking, chosen, seen),
+        reason_words=None if problems else _find_reason_words(chosen["reason"]),
         **_choices(looking),
     )
 
@@ -107,6 +111,13 @@ def _field_of(issue: Issue) -> str:
     """A cursor that an older page gave is named as the API's list names it."""
     name = str(issue.path[0]) if issue.path else "before"
     return "before" if name in {"cursor", *_PLACES} else name
+
+
+def _find_reason_words(reason: str | None) -> str | None:
+    if reason is None:
+        return None
+    with runtime().reader.connect() as connection:
+        return browsing.find_reason_words(connection, reason)
 
 
 def _has_messages(looking: Viewer) -> bool:
