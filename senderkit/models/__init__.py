@@ -22,6 +22,8 @@ from senderkit.models.core import (
     TimelineEntry,
     Workspace,
 )
+from senderkit.models.resends import Resend
+from senderkit.models.search import MessageDocument
 from senderkit.models.webhooks import (
     WebhookAttempt,
     WebhookDelivery,
@@ -44,7 +46,9 @@ __all__ = [
     "Message",
     "MessageAttachment",
     "MessageContent",
+    "MessageDocument",
     "MessageMetadata",
+    "Resend",
     "Suppression",
     "Template",
     "TemplateVersion",

@@ -6,7 +6,7 @@ going older and newer again repeats and skips nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,8 +17,10 @@ from senderkit.commands import BrowseMessages
 from senderkit.domain import Channel, MessageStatus, TimelineEvent
 from senderkit.models import ApiKey, Message
 from senderkit.services.reports import cursor_position, encode_cursor, list_conditions, of_room
+from senderkit.services.searching import Search, find_ids, in_order
 
 _COLUMNS: Final[tuple[Any, ...]] = (
+    Message.id,
     Message.public_id,
     Message.created_at,
     Message.channel,
@@ -73,7 +75,7 @@ def browse_messages(
 ) -> MessagePage:
     """One page of a workspace's messages in one mode. Raises `InvalidRequest` for a bad cursor."""
     limit = query.listing.limit
-    rows = list(connection.execute(_statement(workspace_id, livemode, query)))
+    rows = _rows_of_page(connection, workspace_id, livemode, query)
     has_more, rows = len(rows) > limit, rows[:limit]
     if query.newer_than is not None:
         rows.reverse()
@@ -96,15 +98,15 @@ def _page(
 def listed_message(row: Row[*tuple[Any, ...]]) -> ListedMessage:
     """From a row of `listed_columns`."""
     return ListedMessage(
-        public_id=row[0],
-        created_at=row[1],
-        channel=Channel(row[2]),
-        recipient=row[3],
-        template_slug=row[4],
-        status=MessageStatus(row[5]),
-        provider=row[6],
-        error=row[7],
-        held_reason=row[8],
+        public_id=row[1],
+        created_at=row[2],
+        channel=Channel(row[3]),
+        recipient=row[4],
+        template_slug=row[5],
+        status=MessageStatus(row[6]),
+        provider=row[7],
+        error=row[8],
+        held_reason=row[9],
     )
 
 
@@ -113,13 +115,36 @@ def listed_columns() -> Select[Any]:
     return select(*_COLUMNS)
 
 
-def _statement(workspace_id: int, livemode: bool, query: BrowseMessages) -> Select[Any]:
+def _rows_of_page(
+    connection: Connection, workspace_id: int, livemode: bool, query: BrowseMessages
+) -> list[Row[*tuple[Any, ...]]]:
+    """One row more than the page takes, when there are as many."""
+    limit, text = query.listing.limit + 1, query.listing.search
+    if text is None:
+        statement = _statement(workspace_id, livemode, query, _COLUMNS)
+        return list(connection.execute(statement.limit(limit)))
+    search = Search(
+        text=text,
+        workspace_id=workspace_id,
+        livemode=livemode,
+        walk=_statement(workspace_id, livemode, query, (Message.id, Message.created_at)),
+        fits=[*list_conditions(query.listing), *_further_conditions(workspace_id, query)],
+        limit=limit,
+        is_upwards=query.newer_than is not None,
+    )
+    ids = find_ids(connection, search)
+    return in_order(list(connection.execute(listed_columns().where(Message.id.in_(ids)))), ids)
+
+
+def _statement(
+    workspace_id: int, livemode: bool, query: BrowseMessages, columns: Iterable[Any]
+) -> Select[Any]:
+    """`columns` of the messages that a query lets through but for its search, from its place on."""
     order = (Message.created_at, Message.id)
-    statement = (
-        listed_columns()
-        .where(*of_room(workspace_id, livemode), *list_conditions(query.listing))
-        .where(*_further_conditions(workspace_id, query))
-        .limit(query.listing.limit + 1)
+    statement: Select[Any] = select(*columns).where(
+        *of_room(workspace_id, livemode),
+        *list_conditions(query.listing),
+        *_further_conditions(workspace_id, query),
     )
     if query.newer_than is not None:
         beyond = tuple_(*order) > tuple_(*cursor_position(query.newer_than))

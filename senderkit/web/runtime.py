@@ -25,6 +25,7 @@ from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.receipts import ReceiptPoller
+from senderkit.services.search_documents import SearchDocuments
 from senderkit.services.sending import Sending
 from senderkit.services.team_mail import TeamMail
 from senderkit.services.templates import CompiledVersions
@@ -141,7 +142,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         early_reports=EarlyReports(reader),
         endpoints=endpoints,
         webhooks=webhooks,
-        followers=Followers(engine, ()),
+        followers=Followers(engine, (SearchDocuments(),)),
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),
