@@ -16,6 +16,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``metadata_terms`` how metadata is stored for the filter, and asked for
 ``queries``        `ListMessages`
 ``browsing``       `BrowseMessages`, the dashboard's list
+``resends``        `SendAgain`
 ``keys``           `CreateKey`
 ``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
@@ -39,7 +40,7 @@ from senderkit.commands.connections import (
 )
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
-from senderkit.commands.limits import MAX_CREDENTIAL, MAX_DATABASE_INTEGER
+from senderkit.commands.limits import MAX_CREDENTIAL, MAX_DATABASE_INTEGER, MAX_RESENDS
 from senderkit.commands.metadata_terms import (
     MetadataRow,
     MetadataTerm,
@@ -63,6 +64,7 @@ from senderkit.commands.queries import (
     parse_list_messages,
 )
 from senderkit.commands.recipients import Recipient, check_recipient
+from senderkit.commands.resends import SendAgain, parse_send_again
 from senderkit.commands.send_bodies import RawSendBody, SendBody, TemplateSendBody
 from senderkit.commands.sends import (
     IDEMPOTENCY_KEY_SCHEMA,
@@ -126,6 +128,7 @@ __all__ = [
     "LIST_MESSAGES_QUERY",
     "MAX_CREDENTIAL",
     "MAX_DATABASE_INTEGER",
+    "MAX_RESENDS",
     "REQUEST_MODELS",
     "SUPPRESSION_COLUMNS",
     "AddMember",
@@ -151,6 +154,7 @@ __all__ = [
     "Recipient",
     "RenderTemplate",
     "ReplayDeliveries",
+    "SendAgain",
     "SetUp",
     "TemplateSend",
     "check_envelope_allowed",
@@ -182,6 +186,7 @@ __all__ = [
     "parse_render_template",
     "parse_replay_deliveries",
     "parse_send",
+    "parse_send_again",
     "parse_set_up",
     "read_suppressions",
 ]

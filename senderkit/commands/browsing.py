@@ -19,6 +19,7 @@ HELD: Final = "held"
 """A choice of `status` beside the statuses: messages that wait for a connection to be repaired."""
 
 _KEY: Final = re.compile(r"key_[0-9a-z]{1,36}")
+_BATCH: Final = re.compile(r"[0-9a-f]{64}")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NAMES: Final[Mapping[str, str]] = {
     "status": "status",
@@ -38,20 +39,23 @@ _CHOICES: Final[Mapping[str, str]] = {
 class BrowseMessages(Command):
     """Which messages to show; None filters nothing.
 
-    `key` is the public id of the key that sent them. They were accepted at or after `since` and
-    before `until`. With `newer_than`, a cursor, the page is the one that follows it upwards.
+    `key` is the public id of the key that sent them, `batch` names what was sent again together.
+    They were accepted at or after `since` and before `until`. With `newer_than`, a cursor, the page
+    is the one that follows it upwards.
     """
 
     listing: ListMessages = Field(default_factory=ListMessages)
     is_held: bool = False
     key: str | None = None
+    batch: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     newer_than: str | None = None
 
 
 def parse_browse_messages(query: Mapping[str, str]) -> BrowseMessages:
-    """`query` holds the values by name: status, channel, template, q, key, from, to, before, after.
+    """`query` holds the values by name: status, channel, template, q, key, batch, from, to, before,
+    after.
 
     Other names are left alone. Raises `InvalidRequest` with every issue, at those names.
     """
@@ -69,6 +73,7 @@ def parse_browse_messages(query: Mapping[str, str]) -> BrowseMessages:
         listing=listing,
         is_held=is_held,
         key=query.get("key") or None,
+        batch=query.get("batch") or None,
         since=since,
         until=last + timedelta(days=1) if last else None,
         newer_than=query.get("after") or None,
@@ -108,9 +113,11 @@ def _collect_day(name: str, query: Mapping[str, str], issues: list[Issue]) -> da
 
 
 def _check_key_and_cursor(query: Mapping[str, str], issues: list[Issue]) -> None:
-    key, cursor = query.get("key"), query.get("after") or ""
+    key, batch, cursor = query.get("key"), query.get("batch"), query.get("after") or ""
     if key and not _KEY.fullmatch(key):
         issues.append(_issue("key", "Must be the id of an API key, such as key_01h…"))
+    if batch and not _BATCH.fullmatch(batch):
+        issues.append(_issue("batch", "Must be the name of a batch, as a link of ours has it."))
     if len(cursor) > MAX_CURSOR:
         issues.append(_issue("after", "Must be a place in the list, as the page's links have it."))
     if cursor and query.get("before"):

@@ -17,6 +17,7 @@ from senderkit.commands import BrowseMessages
 from senderkit.domain import Channel, MessageStatus, TimelineEvent
 from senderkit.models import ApiKey, Message
 from senderkit.services.reports import cursor_position, encode_cursor, list_conditions, of_room
+from senderkit.services.resends import is_of_batch
 from senderkit.services.searching import Search, find_ids, in_order
 
 _COLUMNS: Final[tuple[Any, ...]] = (
@@ -164,6 +165,8 @@ def _further_conditions(workspace_id: int, query: BrowseMessages) -> list[Column
             ApiKey.public_id == query.key, ApiKey.workspace_id == workspace_id
         )
         found.append(Message.api_key_id == key.scalar_subquery())
+    if query.batch is not None:
+        found.append(is_of_batch(query.batch))
     if query.since is not None:
         found.append(Message.created_at >= query.since)
     if query.until is not None:

@@ -172,7 +172,7 @@ def of_room(workspace_id: int, livemode: bool) -> tuple[ColumnElement[bool], ...
 def _page_statement(
     workspace_id: int, livemode: bool, query: ListMessages, columns: Iterable[Any]
 ) -> Select[Any]:
-    """`columns` of the messages that a query lets through but for its search, from its cursor on."""
+    """`columns` of what a query lets through but for its search, from its cursor on."""
     statement: Select[Any] = select(*columns)
     if not query.metadata:
         order: tuple[Any, Any] = (Message.created_at, Message.id)

@@ -6,6 +6,7 @@ database keeps an index over all of them; it is made by the migration where trig
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,8 +27,10 @@ from sqlalchemy import (
 from senderkit.followers import Span
 from senderkit.models import ChangeFollower, Message, MessageDocument, MessageMetadata
 
-SHORTEST_TERM: Final = 3
-"""Characters that a term must have to be found by an index of trigrams."""
+_TRIGRAM: Final = {
+    "sqlite": re.compile(r".{3}", re.DOTALL),
+    "postgresql": re.compile(r"[^\W_]{3}"),  # pg_trgm leaves out all but letters and digits
+}
 
 _NAME: Final = "search"
 _INDEX: Final = "message_documents_index"
@@ -52,6 +55,11 @@ class Coverage:
     last_id: int
 
 
+def can_be_looked_up(dialect: str, text: str) -> bool:
+    """Whether a text has three characters in a row by which the index finds it."""
+    return _TRIGRAM[dialect].search(text) is not None
+
+
 def coverage_of(connection: Connection) -> Coverage:
     """What can be found by the index now. Only more can be later."""
     row = connection.execute(_COVERAGE[connection.dialect.name]).one()
@@ -62,10 +70,11 @@ def documents_with(dialect: str, pattern: str, text: str) -> ColumnElement[bool]
     """The condition of the documents that hold `text`, in lower case; `pattern` is it for LIKE."""
     if dialect == "sqlite":
         quoted = '"' + text.replace('"', '""') + '"'
-        found = select(column("rowid")).select_from(table(_INDEX))
+        rowid: ColumnElement[int] = column("rowid")
         # The name of the table alone stands for all that it indexes.
-        matching = found.where(column(_INDEX).op("MATCH")(quoted))
-        return MessageDocument.message_id.in_(matching)
+        matches = column(_INDEX).op("MATCH")(quoted)
+        found = select(rowid).select_from(table(_INDEX)).where(matches)
+        return MessageDocument.message_id.in_(found)
     return MessageDocument.document.like(pattern, escape="\\")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -20,8 +20,6 @@ from sqlalchemy import (
     Connection,
     Select,
     Text,
-    and_,
-    exists,
     func,
     literal,
     or_,
@@ -35,18 +33,24 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from senderkit.models import Message, MessageDocument, MessageMetadata, UtcDateTime
 from senderkit.services.search_documents import (
-    SHORTEST_TERM,
     Coverage,
+    can_be_looked_up,
     coverage_of,
     documents_with,
 )
 
-_LOOKED_AT_FIRST: Final = 2000
+_LOOKED_AT_FIRST: Final = 2_000
 _LOOKED_AT_FOR_EACH: Final = 20
-"""At least so many messages are looked at for each that the page takes."""
+_LOOKED_AT_MOST: Final = 50_000
+"""Messages that are looked at before the index is asked (more for a long page), and of a text that
+many of them hold."""
+
+_FREQUENT: Final = 5_000
+"""So many messages are not looked up by the index before others were looked at."""
 
 Place = tuple[datetime, int]
 """Where a message stands: `created_at` and id."""
+_NOWHERE: Final[Place] = (datetime.max.replace(tzinfo=UTC), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +72,20 @@ class Search:
 
 def find_ids(connection: Connection, search: Search) -> list[int]:
     """The ids of the page's messages, in its order."""
-    coverage = coverage_of(connection)
-    if not coverage.is_there or len(search.text.lower()) < SHORTEST_TERM:
+    coverage, dialect = coverage_of(connection), connection.dialect.name
+    if not coverage.is_there or not can_be_looked_up(dialect, search.text.lower()):
         walk = search.walk.where(search_condition(search.text)).limit(search.limit)
         return [row[0] for row in connection.execute(walk)]
-    budget = max(_LOOKED_AT_FIRST, _LOOKED_AT_FOR_EACH * search.limit)
-    seen = list(connection.execute(_look_at(search, budget)))
-    found = [row[0] for row in seen if row[2]][: search.limit]
-    if len(found) == search.limit or len(seen) < budget:
-        return found
-    last: Place = (seen[-1][1], seen[-1][0])
-    wanted = search.limit - len(found)
-    statement = _look_up(search, connection.dialect.name, coverage, last, wanted)
-    return found + [row[0] for row in connection.execute(statement)]
+    seen = _look_at(connection, search, max(_LOOKED_AT_FIRST, _LOOKED_AT_FOR_EACH * search.limit))
+    if seen.is_enough:
+        return seen.found
+    if _is_frequent(connection, search):
+        ids = _look_further(connection, search)
+        if ids is not None:
+            return ids
+    wanted = search.limit - len(seen.found)
+    statement = _look_up(search, dialect, coverage, seen.last, wanted)
+    return seen.found + [row[0] for row in connection.execute(statement)]
 
 
 def in_order(rows: Sequence[Any], ids: Sequence[int]) -> list[Any]:
@@ -124,19 +129,59 @@ def search_condition(text: str) -> ColumnElement[bool]:
         return caseless(column).like(pattern, escape="\\")
 
     pair = aliased(MessageMetadata)
-    in_metadata = exists().where(
-        pair.message_id == Message.id, or_(matches(pair.key), matches(pair.value))
+    # Not EXISTS: for that Postgres may look through the metadata of all messages first.
+    in_metadata = (
+        select(pair.message_id)
+        .where(pair.message_id == Message.id, or_(matches(pair.key), matches(pair.value)))
+        .limit(1)
+        .scalar_subquery()
     )
     columns = (Message.public_id, Message.uuid, Message.recipient, Message.template_slug)
-    return or_(*(matches(column) for column in columns), in_metadata)
+    return or_(*(matches(column) for column in columns), in_metadata.is_not(None))
 
 
 # -- the two plans ----------------------------------------------------------------------------
 
 
-def _look_at(search: Search, budget: int) -> Select[Any]:
-    """The next messages in page order, and of each whether it holds the text."""
-    return search.walk.add_columns(search_condition(search.text)).limit(budget)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was found among the messages that were looked at, the `last` of them, and whether
+    nothing more is to be looked for."""
+
+    found: list[int]
+    last: Place
+    is_enough: bool
+
+
+def _look_at(connection: Connection, search: Search, budget: int) -> _Seen:
+    """Look at the next messages in page order."""
+    statement = search.walk.add_columns(search_condition(search.text)).limit(budget)
+    rows = list(connection.execute(statement))
+    found = [row[0] for row in rows if row[2]][: search.limit]
+    if len(found) == search.limit or len(rows) < budget:
+        return _Seen(found, _NOWHERE, is_enough=True)
+    return _Seen(found, (rows[-1][1], rows[-1][0]), is_enough=False)
+
+
+def _look_further(connection: Connection, search: Search) -> list[int] | None:
+    """The page, if it is full or the list ends among the many messages that are looked at."""
+    holds = search_condition(search.text).label("holds")
+    ahead = search.walk.add_columns(holds).limit(_LOOKED_AT_MOST).subquery()
+    statement = select(ahead.c[0]).where(ahead.c.holds).limit(search.limit)
+    ids = list(connection.execute(_ordered(statement, ahead.c[1], ahead.c[0], search)).scalars())
+    if len(ids) == search.limit:
+        return ids
+    every = search.walk.limit(_LOOKED_AT_MOST).subquery()
+    count = connection.execute(select(func.count()).select_from(every)).scalar_one()
+    return ids if count < _LOOKED_AT_MOST else None
+
+
+def _is_frequent(connection: Connection, search: Search) -> bool:
+    """Whether so many messages hold the text that looking all of them up takes long."""
+    holding = documents_with(connection.dialect.name, _pattern(search.text), search.text.lower())
+    some = select(literal(1)).select_from(MessageDocument).where(holding)
+    counted = select(func.count()).select_from(some.limit(_FREQUENT + 1).subquery())
+    return connection.execute(counted).scalar_one() > _FREQUENT
 
 
 def _look_up(

@@ -25,6 +25,7 @@ from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.receipts import ReceiptPoller
+from senderkit.services.resending import Resending
 from senderkit.services.search_documents import SearchDocuments
 from senderkit.services.sending import Sending
 from senderkit.services.team_mail import TeamMail
@@ -59,6 +60,7 @@ class Runtime:
     compiled: CompiledVersions
     writer: AcceptanceWriter
     sending: Sending
+    resending: Resending
     usage: UsageRecorder
     dispatcher: Dispatcher
     receipts: ReceiptPoller
@@ -136,6 +138,7 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         compiled=compiled,
         writer=writer,
         sending=Sending(reader, writer, connections, clock),
+        resending=Resending(reader, writer, connections, clock),
         usage=UsageRecorder(engine, clock),
         dispatcher=dispatcher,
         receipts=ReceiptPoller(engine, connections, clock),

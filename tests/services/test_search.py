@@ -31,6 +31,7 @@ def plan(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     """Both plans on few messages: usually the first pages are looked at, message by message."""
     if request.param == "looked up":
         monkeypatch.setattr(searching, "_LOOKED_AT_FIRST", 1)
+        monkeypatch.setattr(searching, "_LOOKED_AT_MOST", 3)
         monkeypatch.setattr(searching, "_LOOKED_AT_FOR_EACH", 0)
     plan: str = request.param
     return plan

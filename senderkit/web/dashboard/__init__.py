@@ -9,9 +9,11 @@ from flask import Flask
 from senderkit.web.dashboard import (
     access,
     channels,
+    exports,
     keys,
     messages,
     overview,
+    resends,
     styleguide,
     suppressions,
     templates,
@@ -27,7 +29,7 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(suppressions, unsubscribe),
+    *(suppressions, unsubscribe, resends, exports),
 )
 
 
