@@ -12,21 +12,22 @@ depends_on = None
 # As in 0001: what both databases store for a moment, and for a row's own number.
 MOMENT = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-INDEX = "message_documents_index"
-FOLLOWER = "search"
 INDEX_STATEMENTS = {
     "sqlite": (
-        f"CREATE VIRTUAL TABLE {INDEX} USING fts5(document, content='message_documents', "
-        "content_rowid='message_id', tokenize='trigram case_sensitive 1')",
+        "CREATE VIRTUAL TABLE message_documents_index USING fts5("
+        "document, content='message_documents', content_rowid='message_id', "
+        "tokenize='trigram case_sensitive 1')",
         "CREATE TRIGGER message_documents_added AFTER INSERT ON message_documents BEGIN "
-        f"INSERT INTO {INDEX} (rowid, document) VALUES (new.message_id, new.document); END",
+        "INSERT INTO message_documents_index (rowid, document) "
+        "VALUES (new.message_id, new.document); END",
         "CREATE TRIGGER message_documents_removed AFTER DELETE ON message_documents BEGIN "
-        f"INSERT INTO {INDEX} ({INDEX}, rowid, document) "
+        "INSERT INTO message_documents_index (message_documents_index, rowid, document) "
         "VALUES ('delete', old.message_id, old.document); END",
     ),
     "postgresql": (
         "CREATE EXTENSION IF NOT EXISTS pg_trgm",
-        f"CREATE INDEX {INDEX} ON message_documents USING gin (document gin_trgm_ops)",
+        "CREATE INDEX message_documents_index ON message_documents "
+        "USING gin (document gin_trgm_ops)",
     ),
 }
 
@@ -100,6 +101,6 @@ def downgrade() -> None:
     """The extension stays: others may use it by now."""
     op.drop_table("resends")
     if op.get_bind().dialect.name == "sqlite":
-        op.execute(f"DROP TABLE IF EXISTS {INDEX}")
+        op.execute("DROP TABLE IF EXISTS message_documents_index")
     op.drop_table("message_documents")
-    op.execute(f"DELETE FROM change_followers WHERE name = '{FOLLOWER}'")
+    op.execute("DELETE FROM change_followers WHERE name = 'search'")

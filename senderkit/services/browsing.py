@@ -6,19 +6,30 @@ going older and newer again repeats and skips nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, select, tuple_
 
 from senderkit.commands import BrowseMessages
 from senderkit.domain import Channel, MessageStatus, TimelineEvent
 from senderkit.models import ApiKey, Message
-from senderkit.services.reports import cursor_position, encode_cursor, list_conditions, of_room
+from senderkit.services.reports import (
+    MESSAGE_COLUMNS,
+    MessageView,
+    cursor_position,
+    encode_cursor,
+    list_conditions,
+    of_room,
+    views_of,
+)
 from senderkit.services.resends import is_of_batch
 from senderkit.services.searching import Search, find_ids, in_order
+
+_AT_A_TIME: Final = 500
+"""Messages that are read together where all of them are."""
 
 _COLUMNS: Final[tuple[Any, ...]] = (
     Message.id,
@@ -76,12 +87,34 @@ def browse_messages(
 ) -> MessagePage:
     """One page of a workspace's messages in one mode. Raises `InvalidRequest` for a bad cursor."""
     limit = query.listing.limit
-    rows = _rows_of_page(connection, workspace_id, livemode, query)
+    rows = _rows_of_page(connection, workspace_id, livemode, query, _COLUMNS)
     has_more, rows = len(rows) > limit, rows[:limit]
     if query.newer_than is not None:
         rows.reverse()
         return _page(rows, has_newer=has_more, has_older=True)
     return _page(rows, has_newer=query.listing.cursor is not None, has_older=has_more)
+
+
+def iterate(
+    reader: Engine, workspace_id: int, livemode: bool, query: BrowseMessages
+) -> Iterator[tuple[MessageView, ...]]:
+    """All messages that a query lets through, newest first, some at a time.
+
+    Nothing is held in between, and messages that arrive meanwhile are left out.
+    """
+    cursor: str | None = None
+    while True:
+        listing = query.listing.model_copy(update={"limit": _AT_A_TIME, "cursor": cursor})
+        ahead = query.model_copy(update={"listing": listing})
+        with reader.connect() as connection:
+            rows = _rows_of_page(connection, workspace_id, livemode, ahead, MESSAGE_COLUMNS)
+            has_more, rows = len(rows) > _AT_A_TIME, rows[:_AT_A_TIME]
+            views = views_of(connection, rows)
+        if views:
+            yield views
+        if not has_more:
+            return
+        cursor = encode_cursor(rows[-1])
 
 
 def _page(
@@ -117,12 +150,16 @@ def listed_columns() -> Select[Any]:
 
 
 def _rows_of_page(
-    connection: Connection, workspace_id: int, livemode: bool, query: BrowseMessages
+    connection: Connection,
+    workspace_id: int,
+    livemode: bool,
+    query: BrowseMessages,
+    columns: Iterable[Any],
 ) -> list[Row[*tuple[Any, ...]]]:
     """One row more than the page takes, when there are as many."""
     limit, text = query.listing.limit + 1, query.listing.search
     if text is None:
-        statement = _statement(workspace_id, livemode, query, _COLUMNS)
+        statement = _statement(workspace_id, livemode, query, columns)
         return list(connection.execute(statement.limit(limit)))
     search = Search(
         text=text,
@@ -134,7 +171,7 @@ def _rows_of_page(
         is_upwards=query.newer_than is not None,
     )
     ids = find_ids(connection, search)
-    return in_order(list(connection.execute(listed_columns().where(Message.id.in_(ids)))), ids)
+    return in_order(list(connection.execute(select(*columns).where(Message.id.in_(ids)))), ids)
 
 
 def _statement(

@@ -241,9 +241,13 @@ def list_messages(
     rows = _rows_of_page(connection, workspace_id, livemode, query)
     has_more = len(rows) > query.limit
     rows = rows[: query.limit]
+    return Page(views_of(connection, rows), encode_cursor(rows[-1]) if has_more else None)
+
+
+def views_of(connection: Connection, rows: Sequence[MessageRow]) -> tuple[MessageView, ...]:
+    """Messages with their timelines."""
     timelines = _timelines(connection, [row.id for row in rows])
-    views = tuple(MessageView(row, timelines.get(row.id, ())) for row in rows)
-    return Page(views, encode_cursor(rows[-1]) if has_more else None)
+    return tuple(MessageView(row, timelines.get(row.id, ())) for row in rows)
 
 
 def get_message(

@@ -32,6 +32,7 @@ from senderkit.web.deferral import DEFERRAL, Deferral
 from senderkit.web.intake import Intake, Taken
 from senderkit.web.key_reads import KEY_READ, KeyReads
 from senderkit.web.runtime import runtime_of
+from senderkit.web.streaming import Parts, Streams, find_parts
 
 _log = structlog.get_logger(__name__)
 
@@ -44,8 +45,11 @@ _SENDS: Final = frozenset({"/v1/send", "/v1/send-raw"})
 _SEND_THREADS: Final = 2
 """For sends with small bodies, which wait for nothing: more threads would only take turns."""
 
+_STREAM_THREADS: Final = 2
+"""For the parts of answers that are made while they are sent."""
+
 Job = Callable[[], Any]
-Answer = tuple[int, list[tuple[str, str]], bytes]
+Answer = tuple[int, list[tuple[str, str]], bytes | Parts]
 
 
 class ThreadPool:
@@ -122,6 +126,8 @@ class Front:
         self._loop = loop
         self._pool = ThreadPool(threads, loop)
         self._sends = ThreadPool(_SEND_THREADS, loop)
+        self._stream_parts = ThreadPool(_STREAM_THREADS, loop)
+        self._streams = Streams(self._stream_parts.run)
         self._keys = KeyReads(partial(read_key, app), loop)
         self._intake = Intake(loop, self._knows_key)
 
@@ -145,7 +151,10 @@ class Front:
         if taken.fault is not None:
             # The rest of the body may still come: the connection cannot be used again.
             headers.append(("connection", "close"))
-        protocol.response_bytes(status, headers, content)
+        if isinstance(content, Parts):
+            await self._streams.send(protocol, status, headers, content)
+        else:
+            protocol.response_bytes(status, headers, content)
 
     async def _answer_of_api(self, environ: dict[str, Any], taken: Taken) -> Answer:
         authorization = environ.get("HTTP_AUTHORIZATION")
@@ -178,9 +187,13 @@ class Front:
         """For a look before a large body. What happened to the database the guard will say."""
         return await self._keys.read(authorization) is not None
 
+    def stop(self) -> None:
+        """Bring what would go on for long to its end: the server waits for that."""
+        self._streams.stop()
+
     def close(self) -> None:
         """Finish what is queued, end the threads."""
-        for part in (self._keys, self._sends, self._pool):
+        for part in (self._keys, self._sends, self._stream_parts, self._pool):
             part.close()
 
 
@@ -251,6 +264,9 @@ def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
         return None
 
     parts = app.wsgi_app(environ, start_response)
+    stream = find_parts(environ, parts)
+    if stream is not None:
+        return *started[0], stream
     try:
         content = b"".join(parts)
     finally:
@@ -278,10 +294,15 @@ async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
         backpressure=_MOST_CONNECTIONS,
         log_enabled=False,
     )
+
     # Not loop.add_signal_handler: asyncio hands signals through the pipe that wakes the loop, and
     # drops what finds the pipe full of wake-ups.
+    def stop() -> None:
+        front.stop()
+        server.stop()  # type: ignore[no-untyped-call]
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
     try:
         await server.serve()
     finally:

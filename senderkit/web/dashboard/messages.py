@@ -37,6 +37,14 @@ pages.add_app_template_filter(wording.shown_duration, "milliseconds")
 
 FILTERS: Final = ("status", "channel", "template", "key", "batch", "q", "from", "to")
 _PLACES: Final = ("before", "after")
+_NOT_ARRIVED: Final = frozenset(
+    {
+        MessageStatus.FAILED.value,
+        MessageStatus.CANCELED.value,
+        MessageStatus.OPTED_OUT.value,
+        MessageStatus.SUPPRESSED.value,
+    }
+)
 _MAX_CHOICES: Final = 100
 _MAX_JSON: Final = 50_000
 _CUT: Final = "… cut here: GET /v1/messages/{id} answers all of it"
@@ -88,6 +96,7 @@ def _list_page(
         shown=f"{len(found.rows)}{'+' if found.older else ''}",
         newer_url=_place_url(chosen, after=found.newer),
         older_url=_place_url(chosen, before=found.older),
+        resend_url=_resend_url(chosen),
         base_url=base_url(request, runtime().settings.public_url),
         **_choices(looking),
     )
@@ -109,6 +118,12 @@ def _place_url(chosen: Mapping[str, str | None], **place: str | None) -> str | N
         return None
     query: dict[str, Any] = {**chosen, **place}
     return url_for("messages.index", **query)
+
+
+def _resend_url(chosen: Mapping[str, str | None]) -> str | None:
+    """For a list of what did not arrive."""
+    query: dict[str, Any] = dict(chosen)
+    return url_for("resends.ask_all", **query) if chosen["status"] in _NOT_ARRIVED else None
 
 
 def _choices(looking: Viewer) -> dict[str, Any]:

@@ -119,9 +119,7 @@ def _choose(looking: Viewer) -> _Choice:
     listing = query.listing.model_copy(update={"limit": MAX_RESENDS, "cursor": None})
     query = query.model_copy(update={"listing": listing, "newer_than": None})
     with runtime().reader.connect() as connection:
-        found = browsing.browse_messages(
-            connection, looking.workspace_id, looking.livemode, query
-        )
+        found = browsing.browse_messages(connection, looking.workspace_id, looking.livemode, query)
         ended = [row for row in found.rows if row.status not in PENDING]
         ids = [row.public_id for row in ended]
         repeated = resends.public_ids_sent_again(connection, ids)
