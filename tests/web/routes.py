@@ -81,6 +81,8 @@ def furnish(house: House) -> Furnished:
         ("api", "slug"): "welcome",
         ("api", "number"): 1,
         ("messages", "public_id"): message_id,
+        ("resends", "public_id"): message_id,
+        ("exports", "kind"): "csv",
         ("templates", "slug"): "welcome",
         ("templates", "number"): 1,
         ("channels", "connection_id"): connection_id,

@@ -1,4 +1,4 @@
-"""The messages of a list as a file: every one that fits, whole lines, nothing that a spreadsheet runs."""
+"""The messages of a list as a file: each that fits, whole lines, nothing a spreadsheet runs."""
 
 from __future__ import annotations
 

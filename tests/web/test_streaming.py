@@ -1,4 +1,4 @@
-"""Answers that are sent while they are made, over real sockets: memory, readers that go, the end."""
+"""Answers sent while they are made, over real sockets: memory, readers that go, the end."""
 
 from __future__ import annotations
 
