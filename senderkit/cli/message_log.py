@@ -51,7 +51,7 @@ def export(mode: str, kind: str, **filters: str | None) -> None:
 
 @messages_group.command("resend")
 @_mode_option
-@click.option("--reason", default="Sent again from the shell.", show_default=True)
+@click.option("--reason", default="Asked for in the shell.", show_default=True)
 @click.option(
     "--version",
     type=click.Choice(["then", "now"]),

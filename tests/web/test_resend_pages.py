@@ -43,7 +43,7 @@ def test_a_message_that_ended_offers_to_be_sent_again(house: House, api: Api, ow
     assert new != old
     shown = read(owner.get(f"/messages/{new}").text)
     assert "Sent again: this is the new message." in shown.text
-    assert f"{old}, sent again by {OWNER}: Wrong address" in shown.text
+    assert f"Repeats {old}, by {OWNER}: Wrong address" in shown.text
     assert shown.links[old] == f"/messages/{old}"
     before = read(owner.get(f"/messages/{old}").text)
     assert f"Sent again as {new}" in before.text

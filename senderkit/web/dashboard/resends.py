@@ -140,7 +140,8 @@ def send_all() -> ResponseReturnValue:
     try:
         command, batch = _command(ids, typed), _batch()
     except InvalidRequest as error:
-        more = {"repeated": 0, "has_more": False, "has_templates": True, "examples": ()}
+        has_choice = "version" in request.form
+        more = {"repeated": 0, "has_more": False, "has_templates": has_choice, "examples": ()}
         return _ask_all_page(ids, typed, field_errors(error), **more), 422
     outcome = _send_again(command, batch, leaves_out_repeated=True)
     flash(*_said(outcome))

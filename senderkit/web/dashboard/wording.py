@@ -138,8 +138,8 @@ def _link(detail: Detail, _names: Names) -> str | None:
 def _queued(detail: Detail, names: Names) -> str | None:
     if not detail.get("resendOf"):
         return _reason(detail, names)
-    who = f" by {names.get(detail['by'], detail['by'])}" if detail.get("by") else ""
-    return f"{detail['resendOf']}, sent again{who}: {detail.get('reason', '')}"
+    who = f", by {names.get(detail['by'], detail['by'])}" if detail.get("by") else ""
+    return f"Repeats {detail['resendOf']}{who}: {detail.get('reason', '')}"
 
 
 _SUMMARIES: Final[Mapping[str, Callable[[Detail, Names], str | None]]] = {
