@@ -45,6 +45,9 @@ _SENDS: Final = frozenset({"/v1/send", "/v1/send-raw"})
 _SEND_THREADS: Final = 2
 """For sends with small bodies, which wait for nothing: more threads would only take turns."""
 
+_STOPPING_SECONDS: Final = 25
+"""How long requests under way may take to end, and readers to take their answers."""
+
 _STREAM_THREADS: Final = 2
 """For the parts of answers that are made while they are sent."""
 
@@ -303,8 +306,11 @@ async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+    server.workers_kill_timeout = _STOPPING_SECONDS
     try:
         await server.serve()
+    except TimeoutError:
+        _log.warning("connections_cut_off", seconds=_STOPPING_SECONDS)
     finally:
         front.close()
 

@@ -111,8 +111,7 @@ def _send_again(app: App) -> None:
     """A message that ended, from the shell: the pages of both show each other."""
 
     def has_ended() -> bool:
-        newest: dict[str, Any] = app.get("/v1/messages?limit=1")["data"][0]
-        return newest["status"] == "delivered"
+        return bool(app.get("/v1/messages?limit=1")["data"][0]["status"] == "delivered")
 
     wait_until(has_ended)
     message_id = app.get("/v1/messages?limit=1")["data"][0]["publicId"]

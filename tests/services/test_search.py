@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from senderkit.commands import (
     BrowseMessages,
@@ -15,11 +16,12 @@ from senderkit.commands import (
     parse_browse_messages,
     parse_list_messages,
 )
+from senderkit.models import Message
 from senderkit.services import searching
 from senderkit.services.browsing import browse_messages
 from senderkit.services.reports import list_messages
 from senderkit.services.search_documents import coverage_of
-from tests.make import House
+from tests.make import Api, House
 
 WORKSPACE: Final = 1
 LETTERS: Final = "abAB%_\\\"'-* éÉßİıΣσςKkſ中文字𝒳\n@.1"  # noqa: RUF001 - they lower oddly
@@ -126,9 +128,9 @@ def found_slowly(house: House, search: str, *, livemode: bool) -> list[str]:
     """By the condition alone, on every message."""
     condition = searching.search_condition(search)
     statement = (
-        searching.select(searching.Message.public_id)
-        .where(condition, searching.Message.livemode == livemode)
-        .order_by(searching.Message.created_at.desc(), searching.Message.id.desc())
+        select(Message.public_id)
+        .where(condition, Message.livemode == livemode)
+        .order_by(Message.created_at.desc(), Message.id.desc())
     )
     with house.runtime.reader.connect() as connection:
         return list(connection.execute(statement).scalars())
@@ -139,7 +141,7 @@ def test_any_text_is_found_as_by_looking_at_every_message(
     house: House, plan: str, seed: int
 ) -> None:
     of = random.Random(seed)  # noqa: S311 - it only varies a test
-    texts = []
+    texts: list[str] = []
     for number in range(24):
         one = {name: word(of, 12) for name in ("recipient", "slug", "key", "value")}
         texts += one.values()
@@ -184,7 +186,7 @@ def test_what_is_looked_up_goes_with_every_other_filter(house: House, plan: str)
         house.clock.advance(seconds=1)
     catch_up(house)
     everything = api.messages("?limit=200")
-    for query, fits in {
+    expected: dict[str, Callable[[dict[str, Any]], bool]] = {
         "search=EXAMPLE&metadata[plan]=pro": lambda m: m["metadata"]["plan"] == "pro",
         "search=example&template=welcome": lambda m: m["templateSlug"] == "welcome",
         "search=example&status=failed": lambda m: m["status"] == "failed",
@@ -193,18 +195,25 @@ def test_what_is_looked_up_goes_with_every_other_filter(house: House, plan: str)
         ),
         "search=h%25x": lambda m: "h%x" in m["recipient"],
         "search=Z%C3%9CRICH": lambda m: "zürich" in m["recipient"],
-    }.items():
-        wanted = [m["publicId"] for m in everything if fits(m)]
-        if "example" in query.lower():
-            wanted = [
-                m["publicId"] for m in everything if fits(m) and "example" in m["recipient"].lower()
-            ]
-        ids, cursor = [], ""
-        while cursor is not None:
-            answer = api.get(f"/v1/messages?limit=2&{query}{cursor}").json
-            ids += [m["publicId"] for m in answer["data"]]
-            cursor = answer["nextCursor"] and f"&cursor={answer['nextCursor']}"
-        assert ids == wanted, query
+    }
+    for query, fits in expected.items():
+        holding = [
+            m
+            for m in everything
+            if "example" not in query.lower() or "example" in m["recipient"].lower()
+        ]
+        assert all_ids(api, query) == [m["publicId"] for m in holding if fits(m)], query
+
+
+def all_ids(api: Api, query: str) -> list[str]:
+    """Over all pages of two."""
+    ids: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        answer: Any = api.get(f"/v1/messages?limit=2&{query}{cursor}").json
+        ids += [m["publicId"] for m in answer["data"]]
+        cursor = answer["nextCursor"] and f"&cursor={answer['nextCursor']}"
+    return ids
 
 
 def test_pages_lead_newer_again_through_what_was_looked_up(house: House, plan: str) -> None:

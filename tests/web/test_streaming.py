@@ -24,7 +24,7 @@ _PART_BYTES: Final = 100_000
 _SERVER: Final = f"""
 import asyncio, sys
 from flask import Flask, Response
-from senderkit.web.front import serve_flask
+from senderkit.web import front
 from senderkit.web.streaming import begin_stream
 
 app = Flask("streaming")
@@ -48,7 +48,8 @@ def long():
 def short():
     return "short"
 
-asyncio.run(serve_flask(app, "127.0.0.1", int(sys.argv[1]), 2))
+front._STOPPING_SECONDS = 5
+asyncio.run(front.serve_flask(app, "127.0.0.1", int(sys.argv[1]), 2))
 """
 
 
