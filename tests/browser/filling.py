@@ -13,6 +13,7 @@ from typing import Any
 
 from senderkit.commands.recipients import EXAMPLE_SUBSCRIPTION
 from senderkit.domain import new_public_id, utc_now
+from tests.make import wait_until
 from tests.serving import Server, run_cli
 
 
@@ -109,6 +110,18 @@ def _fill_channels(server: Server) -> None:
     assert run_cli(server.data_dir, *imported, stdin=SUPPRESSED).returncode == 0
 
 
+def _send_again(app: App) -> None:
+    """A message that ended, from the shell: the pages of both show each other."""
+
+    def has_ended() -> bool:
+        return bool(app.get("/v1/messages?limit=1")["data"][0]["status"] == "delivered")
+
+    wait_until(has_ended)
+    message_id = app.get("/v1/messages?limit=1")["data"][0]["publicId"]
+    again = ("admin", "messages", "resend", "--mode", "test", message_id)
+    assert run_cli(app.server.data_dir, *again).returncode == 0
+
+
 ENDPOINT = (
     "INSERT INTO webhook_endpoints (id, public_id, workspace_id, url, events, sealed_secret, "
     "is_enabled, disabled_reason, failing_since, overlap_until, created_at) "
@@ -196,5 +209,6 @@ def fill(server: Server) -> None:
     listed = run_cli(server.data_dir, "admin", "keys", "list").stdout.splitlines()
     retired = next(line.split("\t")[0] for line in listed if line.endswith("Retired"))
     assert run_cli(server.data_dir, "admin", "keys", "revoke", retired).returncode == 0
+    _send_again(app)
     _fill_channels(server)
     fill_webhooks(server)

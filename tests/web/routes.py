@@ -82,6 +82,8 @@ def furnish(house: House) -> Furnished:
         ("api", "number"): 1,
         ("messages", "public_id"): message_id,
         **{(f"template_{side}", "slug"): "welcome" for side in ("editor", "versions", "settings")},
+        ("resends", "public_id"): message_id,
+        ("exports", "kind"): "csv",
         ("channels", "connection_id"): connection_id,
         ("channels", "provider"): "smtp",
         ("webhooks", "public_id"): endpoint_id,

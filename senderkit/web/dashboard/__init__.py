@@ -9,10 +9,12 @@ from flask import Flask
 from senderkit.web.dashboard import (
     access,
     channels,
+    exports,
     keys,
     message_stream,
     messages,
     overview,
+    resends,
     styleguide,
     suppressions,
     template_editor,
@@ -32,7 +34,7 @@ from senderkit.web.runtime import runtime_of
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
     *(template_editor, template_versions, template_settings, suppressions, unsubscribe),
-    message_stream,
+    *(message_stream, resends, exports),
 )
 
 
