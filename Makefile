@@ -37,7 +37,7 @@ lock: ## write the pins anew from pyproject.toml; needs uv (ARGS=--upgrade for n
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --strip-extras \
 	  --all-extras --output-file constraints.txt $(ARGS) pyproject.toml
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --no-annotate \
-	  --extra postgres --extra aws --extra webpush --generate-hashes --constraints constraints.txt \
+	  --extra postgres --extra aws --extra webpush --extra mjml --generate-hashes --constraints constraints.txt \
 	  --output-file requirements.lock $(ARGS) pyproject.toml
 
 # -- the environment ----------------------------------------------------------------------------
@@ -49,12 +49,12 @@ install = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt \
 
 $(VENV)/.serve: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing SenderKit into $(VENV), once; this takes a minute."
-	@$(install) '.[postgres,aws,webpush]'
+	@$(install) '.[postgres,aws,webpush,mjml]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing SenderKit and its test tools into $(VENV), once; this takes a minute or two."
-	@$(install) '.[postgres,aws,webpush,dev]'
+	@$(install) '.[postgres,aws,webpush,mjml,dev]'
 	@touch $(VENV)/.serve $@
 
 # An environment holds absolute paths: one that was moved, or whose Python is gone, is made anew.

@@ -13,7 +13,10 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``keys``                  mint, parse, checksum, hash API keys
 ``crypto``                sealed credentials, signatures, constant-time comparison
 ``commands``              untrusted JSON or form -> frozen command, or every issue at once
-``rendering``             Mustache compile, render, inspect; HTML -> text; CSS inlining; limits
+``mjml``                  MJML -> HTML, when a version is saved
+``themes``                how a workspace's emails look
+``html_mail``             CSS inlined, preheader put in, HTML -> text; limits
+``rendering``             Mustache compile, render, inspect; from content to body
 ``template_folders``      a template as files that git can keep
 ``http_client``           the one way out by HTTP: address guard, time limits, what a fault means
 ``providers``             one file per provider on one interface

@@ -19,6 +19,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -31,6 +32,8 @@ MAX_SECTION_DEPTH: Final = 50
 MAX_PARTIAL_DEPTH: Final = 20
 MAX_OUTPUT_BYTES: Final = 1_000_000
 MAX_OPERATIONS: Final = 250_000
+
+_KEPT_BLOCKS: Final = 64
 
 Partials = Callable[[str], str | None]
 """Returns the source of the block of that name, or None (which renders as nothing)."""
@@ -135,6 +138,12 @@ def compile_template(source: str, *, name: str | None = None) -> Compiled:
     Raises TemplateSyntaxError with the line and column of what is wrong.
     """
     return Compiled(source, _Parser(source, name).parse())
+
+
+@lru_cache(maxsize=_KEPT_BLOCKS)
+def _compile_kept(source: str, name: str) -> Compiled:
+    """By their very text, so that none can be another's."""
+    return compile_template(source, name=name)
 
 
 def _references(nodes: _Nodes, prefix: str, starts: list[int]) -> Iterator[Reference]:
@@ -442,7 +451,7 @@ class _Run:
             return ()
         self._budget.spend((len(source) + source.count("\n") * len(tag.indent)) // 10)
         indented = tag.indent + source[:-1].replace("\n", "\n" + tag.indent) + source[-1]
-        return compile_template(indented, name=f"Block '{tag.name}'")._nodes
+        return _compile_kept(indented, f"Block '{tag.name}'")._nodes
 
 
 def _child(value: object, key: str) -> object:

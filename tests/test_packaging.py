@@ -69,7 +69,7 @@ def undeclared(libraries: set[str], names: set[str]) -> list[str]:
 def test_every_library_the_product_imports_is_declared() -> None:
     libraries = libraries_imported_by("app.py", "senderkit/**/*.py", "migrations/**/*.py")
 
-    extras = ("postgres", "aws", "webpush", "celery", "django", "fastapi", "mcp", "otel")
+    extras = ("postgres", "aws", "webpush", "celery", "django", "fastapi", "mcp", "mjml", "otel")
 
     assert undeclared(libraries, declared(*extras)) == []
 

@@ -13,9 +13,11 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``send_bodies``    the wire shape of sends
 ``sends``          `TemplateSend`, `RawSend`, the idempotency key
 ``templates``      drafting, describing, rendering
+``translations``   a version's other languages
 ``metadata_terms`` how metadata is stored for the filter, and asked for
 ``queries``        `ListMessages`
 ``browsing``       `BrowseMessages`, the dashboard's list
+``studio``         `SaveBlock`, `SaveTheme`, a template's new slug
 ``keys``           `CreateKey`
 ``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
@@ -74,6 +76,13 @@ from senderkit.commands.sends import (
     parse_send,
 )
 from senderkit.commands.strict_json import parse_json, parse_json_object
+from senderkit.commands.studio import (
+    SaveBlock,
+    SaveTheme,
+    parse_save_block,
+    parse_save_theme,
+    parse_slug,
+)
 from senderkit.commands.suppressions import (
     SUPPRESSION_COLUMNS,
     AddSuppression,
@@ -100,6 +109,7 @@ from senderkit.commands.templates import (
     parse_describe_template,
     parse_render_template,
 )
+from senderkit.commands.translations import check_translations, merge_translation
 from senderkit.commands.webhooks import (
     BrowseDeliveries,
     DescribeEndpoint,
@@ -151,13 +161,17 @@ __all__ = [
     "Recipient",
     "RenderTemplate",
     "ReplayDeliveries",
+    "SaveBlock",
+    "SaveTheme",
     "SetUp",
     "TemplateSend",
     "check_envelope_allowed",
     "check_password",
     "check_recipient",
     "check_template_content",
+    "check_translations",
     "guarded_cell",
+    "merge_translation",
     "metadata_row",
     "metadata_term",
     "normalized_email",
@@ -181,7 +195,10 @@ __all__ = [
     "parse_raw_send",
     "parse_render_template",
     "parse_replay_deliveries",
+    "parse_save_block",
+    "parse_save_theme",
     "parse_send",
     "parse_set_up",
+    "parse_slug",
     "read_suppressions",
 ]

@@ -24,6 +24,7 @@ from pydantic import (
 from senderkit.commands.issues import IssueCode, Path, flaw, flaws
 from senderkit.commands.limits import (
     MAX_DATABASE_INTEGER,
+    MAX_LOCALE,
     MAX_METADATA_KEY,
     MAX_METADATA_PAIRS,
     MAX_METADATA_TEXT,
@@ -247,4 +248,33 @@ Version = Annotated[
     int,
     Field(ge=1, le=MAX_DATABASE_INTEGER, description="A version's number.", examples=[3]),
     BeforeValidator(whole_number),
+]
+
+
+# -- languages ---------------------------------------------------------------------------------
+
+LOCALE_PATTERN: Final = r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*"
+_LOCALE: Final = re.compile(LOCALE_PATTERN)
+
+
+def is_locale(text: str) -> bool:
+    """Whether it has the form of a language tag."""
+    return _LOCALE.fullmatch(text) is not None
+
+
+def _check_locale(text: str) -> str:
+    if not is_locale(text):
+        raise flaw(IssueCode.INVALID_VALUE, "Must be a language tag such as en or pt-BR.")
+    return text
+
+
+Locale = Annotated[
+    str,
+    Field(
+        max_length=MAX_LOCALE,
+        description="A language tag: picks the template's translation.",
+        examples=["pt-BR"],
+        json_schema_extra={"pattern": f"^{LOCALE_PATTERN}$"},
+    ),
+    AfterValidator(_check_locale),
 ]

@@ -113,10 +113,11 @@ def dotted(path: Path) -> str:
 
 def short_path(path: Path) -> Path:
     """The path with overlong names cut: a caller's megabyte is not sent back to it."""
-    return tuple(_short(part) if isinstance(part, str) else part for part in path)
+    return tuple(short_text(part) if isinstance(part, str) else part for part in path)
 
 
-def _short(name: str) -> str:
+def short_text(name: str) -> str:
+    """What a caller wrote, fit to be told back to it."""
     # A lone surrogate can be answered by no JSON writer.
     name = name.encode("utf-8", "replace").decode("utf-8")
     return name if len(name) <= MAX_PATH_TEXT else f"{name[:MAX_PATH_TEXT]}…"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic_core import PydanticCustomError
 
 from senderkit.commands.fields import Command, check_single_line
-from senderkit.commands.issues import IssueCode, flaw, issue_of, refuse
+from senderkit.commands.issues import IssueCode, flaw, issue_of, refuse, short_text
 from senderkit.commands.limits import MAX_KEY_NAME
 from senderkit.domain import Mode, Scope
 from senderkit.errors import Issue
@@ -34,7 +34,7 @@ def parse_create_key(name: str, mode: str, scopes: Iterable[str]) -> CreateKey:
         issues.append(Issue(IssueCode.INVALID_VALUE, ("mode",), message))
     for scope in asked:
         if scope not in set(Scope):
-            message = f"'{scope[:MAX_KEY_NAME]}' is no scope. Known: {', '.join(Scope)}."
+            message = f"'{short_text(scope)}' is no scope. Known: {', '.join(Scope)}."
             issues.append(Issue(IssueCode.INVALID_VALUE, ("scopes",), message))
     if issues:
         refuse(issues)

@@ -53,6 +53,11 @@ MAX_DESCRIPTION: Final = 2_000
 MAX_TEMPLATE_FIELD: Final = 1_000_000
 MAX_VARIABLES: Final = 200
 MAX_VARIABLE_NAME: Final = 200
+MAX_TRANSLATIONS: Final = 100
+MAX_NOTE: Final = 500
+MAX_BLOCK: Final = 200_000
+MAX_BLOCK_NAME: Final = 100
+MAX_THEME_NAME: Final = 100
 
 # -- lists --------------------------------------------------------------------------------------
 DEFAULT_PAGE: Final = 50

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, RootModel
+from pydantic import Field, RootModel
 
 from senderkit.commands.attachments import AttachmentBodies
 from senderkit.commands.content import PushContent, RawEmailContent, SmsContent, WebPushContent
 from senderkit.commands.fields import (
     ChannelName,
     FromName,
+    Locale,
     Metadata,
     ScheduledAt,
     Vars,
     Version,
     WireBody,
 )
-from senderkit.commands.issues import IssueCode, flaw
-from senderkit.commands.limits import MAX_LOCALE, MAX_RECIPIENT, MAX_SLUG
+from senderkit.commands.limits import MAX_RECIPIENT, MAX_SLUG
 from senderkit.commands.recipients import (
     AddressText,
     Copies,
@@ -31,27 +30,6 @@ from senderkit.commands.recipients import (
     WebPushRecipient,
 )
 from senderkit.domain import Channel
-
-_LOCALE_PATTERN: Final = r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*"
-_LOCALE: Final = re.compile(_LOCALE_PATTERN)
-
-
-def _check_locale(text: str) -> str:
-    if not _LOCALE.fullmatch(text):
-        raise flaw(IssueCode.INVALID_VALUE, "Must be a language tag such as en or pt-BR.")
-    return text
-
-
-Locale = Annotated[
-    str,
-    Field(
-        max_length=MAX_LOCALE,
-        description="A language tag: picks the template's translation.",
-        examples=["pt-BR"],
-        json_schema_extra={"pattern": f"^{_LOCALE_PATTERN}$"},
-    ),
-    AfterValidator(_check_locale),
-]
 
 
 class _SendBody(WireBody):

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, RootModel
 
 from senderkit.commands.content import (
-    Content,
     EmailTemplateContent,
     PushContent,
     SmsContent,
@@ -19,10 +18,12 @@ from senderkit.commands.fields import ChannelName, Command, Vars, Version, Wire,
 from senderkit.commands.issues import Body, IssueCode, Path, collect, flaw, flaws, refuse
 from senderkit.commands.limits import (
     MAX_DESCRIPTION,
+    MAX_NOTE,
     MAX_SLUG,
     MAX_VARIABLE_NAME,
     MAX_VARIABLES,
 )
+from senderkit.commands.translations import TranslationBodies, check_translations
 from senderkit.domain import Channel, JsonObject
 from senderkit.errors import Issue
 
@@ -32,8 +33,13 @@ _SLUG: Final = re.compile(SLUG_PATTERN)
 _VARIABLE_NAME: Final = re.compile(r"[^\s{}\x00-\x1f\x7f]+")
 
 
+def is_slug(text: str) -> bool:
+    """Whether it may name a template."""
+    return _SLUG.fullmatch(text) is not None
+
+
 def _check_slug(text: str) -> str:
-    if not _SLUG.fullmatch(text):
+    if not is_slug(text):
         message = (
             f"Must be 1 to {MAX_SLUG} lower-case letters, digits, '-', '_' or '.', "
             "and begin with a letter or digit."
@@ -104,6 +110,7 @@ class _CreateTemplateBody(WireBody):
     ]
     description: Description | None = None
     variables: VariableBodies | None = None
+    translations: TranslationBodies | None = None
 
 
 class CreateEmailTemplateBody(_CreateTemplateBody):
@@ -159,6 +166,7 @@ class UncheckedVersionBody(WireBody):
 
     content: dict[str, Any]
     variables: VariableBodies | None = None
+    translations: TranslationBodies | None = None
 
 
 class AddVersionBody(WireBody):
@@ -168,6 +176,7 @@ class AddVersionBody(WireBody):
         description="As the template's channel has it."
     )
     variables: VariableBodies | None = None
+    translations: TranslationBodies | None = None
 
 
 class DescribeTemplateBody(WireBody):
@@ -195,13 +204,18 @@ class CreateTemplate(Command):
     is_essential: bool = False
     content: JsonObject
     variables: tuple[JsonObject, ...]
+    translations: Mapping[str, JsonObject]
+    note: str | None = None
 
 
 class AddVersion(Command):
-    """`content` is unread: `check_template_content(channel, content)` reads it."""
+    """`content` and `translations` are unread, for want of a channel: `check_template_content` and
+    `check_translations` read them."""
 
     content: JsonObject
     variables: tuple[JsonObject, ...]
+    translations: Mapping[str, JsonObject]
+    note: str | None = None
 
 
 class DescribeTemplate(Command):
@@ -226,10 +240,12 @@ class RenderTemplate(Command):
     version: int | None
 
 
-def parse_create_template(body: dict[str, Any], *, is_essential: bool = False) -> CreateTemplate:
+def parse_create_template(
+    body: dict[str, Any], *, is_essential: bool = False, note: str = ""
+) -> CreateTemplate:
     """The body of `POST /v1/templates`. Raises `InvalidRequest`.
 
-    Only a person may call a template essential, so that is no part of the body.
+    Only a person calls a template essential or leaves a note, so those are no part of the body.
     """
     name = body.get("channel")
     model = _CREATE_BODIES.get(name) if isinstance(name, str) else None
@@ -238,21 +254,36 @@ def parse_create_template(body: dict[str, Any], *, is_essential: bool = False) -
         collect(UnknownChannelTemplateBody, body, issues)
         refuse(issues)
     parsed = _parse(model, body)
-    content: Content = parsed.content
+    channel, content = Channel(parsed.channel), parsed.content
     return CreateTemplate(
         slug=parsed.slug,
-        channel=Channel(parsed.channel),
+        channel=channel,
         description=parsed.description,
         is_essential=is_essential,
         content=content.stored(),
         variables=_stored(parsed.variables),
+        translations=check_translations(channel, parsed.translations or {}),
+        note=_read_note(note),
     )
 
 
-def parse_add_version(body: dict[str, Any]) -> AddVersion:
-    """The body of `POST /v1/templates/{slug}/versions`. Raises `InvalidRequest`."""
+def parse_add_version(body: dict[str, Any], *, note: str = "") -> AddVersion:
+    """The body of `POST /v1/templates/{slug}/versions`, and a person's note. Raises
+    `InvalidRequest`."""
     parsed = _parse(UncheckedVersionBody, body)
-    return AddVersion(content=parsed.content, variables=_stored(parsed.variables))
+    return AddVersion(
+        content=parsed.content,
+        variables=_stored(parsed.variables),
+        translations=parsed.translations or {},
+        note=_read_note(note),
+    )
+
+
+def _read_note(note: str) -> str | None:
+    text = note.strip()
+    if len(text) > MAX_NOTE:
+        refuse([Issue(IssueCode.TOO_LONG, ("note",), f"Must have at most {MAX_NOTE} characters.")])
+    return text or None
 
 
 def parse_describe_template(body: dict[str, Any]) -> DescribeTemplate:

@@ -10,8 +10,8 @@ from typing import Final
 from pydantic_core import PydanticCustomError
 
 from senderkit.commands.fields import Command, check_single_line
-from senderkit.commands.issues import IssueCode, issue_of, refuse
-from senderkit.commands.limits import MAX_CURSOR, MAX_ENDPOINT, MAX_PATH_TEXT
+from senderkit.commands.issues import IssueCode, issue_of, refuse, short_text
+from senderkit.commands.limits import MAX_CURSOR, MAX_ENDPOINT
 from senderkit.domain import WEBHOOK_CHOICES, WebhookEventType, WebhookState
 from senderkit.errors import Issue
 
@@ -62,7 +62,7 @@ def parse_describe_endpoint(url: str, events: Iterable[str]) -> DescribeEndpoint
         issues.append(Issue(IssueCode.TOO_LONG, ("url",), message))
     for event in asked:
         if event not in set(WEBHOOK_CHOICES):
-            message = f"'{event[:MAX_PATH_TEXT]}' is no event. Known: {', '.join(WEBHOOK_CHOICES)}."
+            message = f"'{short_text(event)}' is no event. Known: {', '.join(WEBHOOK_CHOICES)}."
             issues.append(Issue(IssueCode.INVALID_VALUE, ("events",), message))
     if issues:
         refuse(issues)

@@ -22,6 +22,7 @@ from senderkit.models.core import (
     TimelineEntry,
     Workspace,
 )
+from senderkit.models.studio import Block, BlockVersion, TemplateAlias, Theme
 from senderkit.models.webhooks import (
     WebhookAttempt,
     WebhookDelivery,
@@ -35,6 +36,8 @@ __all__ = [
     "Attempt",
     "Base",
     "BigId",
+    "Block",
+    "BlockVersion",
     "ChangeCounter",
     "ChangeFollower",
     "Connection",
@@ -47,7 +50,9 @@ __all__ = [
     "MessageMetadata",
     "Suppression",
     "Template",
+    "TemplateAlias",
     "TemplateVersion",
+    "Theme",
     "TimelineEntry",
     "UtcDateTime",
     "WebhookAttempt",

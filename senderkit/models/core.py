@@ -132,7 +132,10 @@ class Connection(Base):
 
 
 class Template(Base):
-    """Wording under a slug. `published_version_id` is what live sends use."""
+    """Wording under a slug. `published_version_id` is what live sends use.
+
+    `sample_vars` are what previews are filled with, when somebody has edited them.
+    """
 
     __tablename__ = "templates"
     __table_args__ = (
@@ -154,6 +157,8 @@ class Template(Base):
     published_version_id: Mapped[int | None] = mapped_column(
         ForeignKey("template_versions.id", use_alter=True)
     )
+    theme_id: Mapped[int | None] = mapped_column(ForeignKey("themes.id", ondelete="SET NULL"))
+    sample_vars: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -163,7 +168,12 @@ class Template(Base):
 
 
 class TemplateVersion(Base):
-    """One immutable state of a template's words; only `published_at` is ever set later."""
+    """One immutable state of a template's words; only `published_at` is ever set later.
+
+    `translations` holds, by language tag in lower case, the content's fields that differ in it.
+    `compiled` holds the HTML made of the MJML when the version was saved, by language, `""` for
+    the content's own.
+    """
 
     __tablename__ = "template_versions"
     __table_args__ = (UniqueConstraint("template_id", "number"),)
@@ -173,6 +183,8 @@ class TemplateVersion(Base):
     number: Mapped[int]
     content: Mapped[dict[str, Any]]
     variables: Mapped[list[Any]]
+    translations: Mapped[dict[str, Any] | None]
+    compiled: Mapped[dict[str, Any] | None]
     note: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("members.id", ondelete="SET NULL"))

@@ -29,9 +29,16 @@ from senderkit.domain import (
 from senderkit.errors import TemplateError
 from senderkit.models import MessageAttachment
 from senderkit.outbox import Claim, Place
-from senderkit.rendering import Rendered, compile_content, literal_body, render_output
+from senderkit.rendering import (
+    Rendered,
+    Surroundings,
+    compile_content,
+    literal_body,
+    render_output,
+)
 from senderkit.services import rounds, steps, suppressions
 from senderkit.services.breakers import Breakers
+from senderkit.services.compiled import CompiledVersions, wanted_language
 from senderkit.services.connections import (
     ENVIRONMENT_ID,
     Connections,
@@ -41,7 +48,7 @@ from senderkit.services.connections import (
 from senderkit.services.rounds import Hold, Next, Past, RoundOver, Wait
 from senderkit.services.sending import stored_envelope
 from senderkit.services.steps import Beginning, Change
-from senderkit.services.templates import CompiledVersions
+from senderkit.services.surroundings import find_surroundings
 
 _log = structlog.get_logger(__name__)
 
@@ -102,6 +109,14 @@ class _Circumstances:
     attachment_bytes: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was looked up for a batch: by message of those that are live, and by version."""
+
+    circumstances: Mapping[int, _Circumstances | Exception]
+    surroundings: Mapping[int, Surroundings]
+
+
 class Preparing:
     """Prepares claimed messages. `unsubscribe_url` is the public address of unsubscribe links."""
 
@@ -130,15 +145,16 @@ class Preparing:
         A message that cannot be prepared, whatever it stirs up, fails by itself. Raises only when
         the database cannot be used.
         """
-        found = self._look_up([claim for claim, _ in claims if claim.mode is Mode.LIVE])
+        found = _Found(
+            self._look_up([claim for claim, _ in claims if claim.mode is Mode.LIVE]),
+            self._find_surroundings([claim for claim, _ in claims]),
+        )
         for claim, past in claims:
             with bound_contextvars(message_id=claim.public_id):
                 prepared = self._guarded(claim, past, found)
             yield claim, prepared
 
-    def _guarded(
-        self, claim: Claim, past: Past, found: Mapping[int, _Circumstances | Exception]
-    ) -> Prepared:
+    def _guarded(self, claim: Claim, past: Past, found: _Found) -> Prepared:
         try:
             return self._prepared(claim, past, found)
         except TemplateError as error:
@@ -151,18 +167,16 @@ class Preparing:
             reason = f"An unexpected error stopped this message ({name}). It was logged."
         return steps.ended(claim, MessageStatus.FAILED, reason, self._clock())
 
-    def _prepared(
-        self, claim: Claim, past: Past, found: Mapping[int, _Circumstances | Exception]
-    ) -> Prepared:
+    def _prepared(self, claim: Claim, past: Past, found: _Found) -> Prepared:
         if claim.mode is Mode.TEST:
-            return self._simulated(claim)
-        circumstances = found[claim.id]
+            return self._simulated(claim, found)
+        circumstances = found.circumstances[claim.id]
         if isinstance(circumstances, Exception):
             raise circumstances
-        return self._routed(claim, past, circumstances)
+        return self._routed(claim, past, circumstances, found)
 
-    def _simulated(self, claim: Claim) -> Change:
-        rendered, now = render_output(self._render(claim).body), self._clock()
+    def _simulated(self, claim: Claim, found: _Found) -> Change:
+        rendered, now = render_output(self._render(claim, found).body), self._clock()
         outcome = simulator.outcome_for(claim.channel, claim.recipient_key)
         if outcome.is_delayed and claim.attempts == 0:
             delay = simulator.DELAY_SECONDS
@@ -173,18 +187,22 @@ class Preparing:
             return steps.ended(claim, outcome.status, outcome.reason, now)
         return steps.ended(claim, outcome.status, outcome.reason, now, rendered=rendered)
 
-    def _routed(self, claim: Claim, past: Past, found: _Circumstances) -> Prepared:
+    def _routed(
+        self, claim: Claim, past: Past, circumstances: _Circumstances, found: _Found
+    ) -> Prepared:
         now = self._clock()
-        if found.suppression is not None:
-            status, reason = _STOPPED[found.suppression]
+        if circumstances.suppression is not None:
+            status, reason = _STOPPED[circumstances.suppression]
             return steps.ended(claim, status, reason, now)
-        if not found.routes:
+        if not circumstances.routes:
             reason = f"No provider is connected that can deliver {claim.channel.value}."
             return steps.held(claim, None, reason, now)
-        return self._chosen(claim, past, found)
+        return self._chosen(claim, past, circumstances, found)
 
-    def _chosen(self, claim: Claim, past: Past, found: _Circumstances) -> Prepared:
-        choice = rounds.choose(found.routes, past, claim.round, self._breakers, claim.id)
+    def _chosen(
+        self, claim: Claim, past: Past, circumstances: _Circumstances, found: _Found
+    ) -> Prepared:
+        choice = rounds.choose(circumstances.routes, past, claim.round, self._breakers, claim.id)
         if isinstance(choice, Hold):
             return steps.held(claim, choice.connection_id, choice.reason, self._clock())
         if isinstance(choice, Wait):
@@ -193,34 +211,32 @@ class Preparing:
             return choice
         if choice.route.connection_id != claim.lane:
             return Place(choice.route.connection_id)
-        failed_rounds = past.failed_rounds(claim.round)
-        return self._call(claim, choice, failed_rounds, found.attachment_bytes)
-
-    def _call(
-        self, claim: Claim, choice: Next, failed_rounds: int, attachment_bytes: int | None
-    ) -> Call:
-        outgoing, route = self._outgoing(claim), choice.route
+        outgoing, route = self._outgoing(claim, found), choice.route
         output = render_output(outgoing.body)
         beginning = Beginning(claim, route.connection_id, route.name, route.provider, output)
-        return Call(beginning, outgoing, choice, failed_rounds, attachment_bytes)
+        failed_rounds = past.failed_rounds(claim.round)
+        return Call(beginning, outgoing, choice, failed_rounds, circumstances.attachment_bytes)
 
-    def _render(self, claim: Claim) -> Rendered:
+    def _render(self, claim: Claim, found: _Found) -> Rendered:
         """The words of a message, in either mode. Raises `TemplateError`."""
-        if claim.template_version_id is not None:
-            return self._compiled.get(claim.template_version_id).render(claim.vars)
+        version_id = claim.template_version_id
+        if version_id is not None:
+            language = wanted_language(claim.request.get("locale"), claim.vars)
+            content = self._compiled.get(version_id).in_language(language)
+            return content.render(claim.vars, found.surroundings[version_id])
         content = claim.request["content"]
         if claim.request.get("interpolate"):
             return compile_content(claim.channel, content).interpolate(claim.vars)
         return Rendered(literal_body(claim.channel, content), ())
 
-    def _outgoing(self, claim: Claim) -> Outgoing:
+    def _outgoing(self, claim: Claim, found: _Found) -> Outgoing:
         """What an adapter takes, for a live message: it cannot be made for another."""
         return Outgoing(
             mode=claim.mode,
             message_id=claim.public_id,
             channel=claim.channel,
             recipient=claim.recipient,
-            body=self._render(claim).body,
+            body=self._render(claim, found).body,
             envelope=stored_envelope(claim.request),
             list_unsubscribe_url=self._find_unsubscribe_url(claim),
             idempotency_key=claim.public_id,
@@ -232,6 +248,13 @@ class Preparing:
         return f"{self._unsubscribe_url}/{self._signer.sign(claim.public_id)}"
 
     # -- what the database says -------------------------------------------------------------------
+
+    def _find_surroundings(self, claims: Sequence[Claim]) -> dict[int, Surroundings]:
+        ids = {claim.template_version_id for claim in claims} - {None}
+        if not ids:
+            return {}
+        with self._reader.connect() as connection:
+            return find_surroundings(connection, [id_ for id_ in ids if id_ is not None])
 
     def _look_up(self, claims: Sequence[Claim]) -> dict[int, _Circumstances | Exception]:
         """The circumstances of live messages by id: a few queries for all of them.

@@ -1,19 +1,17 @@
 """Templates and their versions: draft, describe, publish, archive, render.
 
 A version never changes once stored. Publishing and rolling back point the template at one; the next
-send in every process uses it, since the pointer is read on each send. Compiled versions are kept by
-their id, which is never given twice.
+send in every process uses it, since the pointer is read on each send.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer, joinedload
 
@@ -25,6 +23,7 @@ from senderkit.commands import (
     DescribeTemplate,
     RenderTemplate,
     check_template_content,
+    check_translations,
 )
 from senderkit.domain import Channel, JsonObject, Mode, TemplateStatus, new_public_id
 from senderkit.errors import (
@@ -38,11 +37,14 @@ from senderkit.errors import (
     TemplateNotPublished,
     VersionNotFound,
 )
+from senderkit.mjml import compile_mjml
 from senderkit.models import Connection as ProviderConnection
-from senderkit.models import Template, TemplateVersion
-from senderkit.rendering import CompiledContent, Rendered, compile_content
+from senderkit.models import Template, TemplateAlias, TemplateVersion
+from senderkit.rendering import Rendered, compile_content
+from senderkit.services.compiled import compile_version, compiled_markup, wanted_language
+from senderkit.services.surroundings import find_surroundings, find_theme
 
-_KEPT_VERSIONS: Final = 512
+NOTHING: Final[Mapping[str, JsonObject]] = {}
 
 
 def status_of(template: Template) -> TemplateStatus:
@@ -72,24 +74,41 @@ def resolve(
 
     Raises `TemplateNotFound`, `TemplateArchived`, `TemplateNotPublished` or `VersionNotFound`.
     """
-    statement = select(
-        Template.id,
-        Template.channel,
-        Template.archived_at,
-        Template.published_version_id,
-        Template.is_essential,
-    ).where(Template.workspace_id == workspace_id, Template.slug == slug)
-    row = connection.execute(statement).one_or_none()
+    row = _find_row(connection, workspace_id, slug)
     if row is None:
         raise TemplateNotFound(f"There is no template '{slug}'.")
-    if row[2] is not None:
+    if row.archived_at is not None:
         raise TemplateArchived(f"The template '{slug}' is archived: restore it to send it again.")
-    version = _find_version(connection, row[0], number, row[3], mode)
+    version = _find_version(connection, row.id, number, row.published_version_id, mode)
     if version is None and number is not None:
         raise VersionNotFound(f"The template '{slug}' has no version {number}.")
     if version is None:
         raise TemplateNotPublished(f"The template '{slug}' has no published version.")
-    return ResolvedVersion(slug, Channel(row[1]), version[0], version[1], row[4])
+    return ResolvedVersion(row.slug, Channel(row.channel), version[0], version[1], row.is_essential)
+
+
+_RESOLVED: Final = (
+    Template.id,
+    Template.slug,
+    Template.channel,
+    Template.archived_at,
+    Template.published_version_id,
+    Template.is_essential,
+)
+
+
+def _find_row(connection: Connection, workspace_id: int, slug: str) -> Row[*tuple[Any, ...]] | None:
+    """By its slug, else by one that it had before."""
+    own = select(*_RESOLVED).where(Template.workspace_id == workspace_id, Template.slug == slug)
+    row = connection.execute(own).one_or_none()
+    if row is not None:
+        return row
+    earlier = (
+        select(*_RESOLVED)
+        .join(TemplateAlias, TemplateAlias.template_id == Template.id)
+        .where(TemplateAlias.workspace_id == workspace_id, TemplateAlias.slug == slug)
+    )
+    return connection.execute(earlier).one_or_none()
 
 
 def _find_version(
@@ -114,28 +133,6 @@ def _find_version(
         )
     row = connection.execute(statement).one_or_none()
     return None if row is None else (row[0], row[1])
-
-
-class CompiledVersions:
-    """Compiled template versions by id, shared between threads; the oldest used fall out."""
-
-    def __init__(self, reader: Engine) -> None:
-        self._reader = reader
-        self._load = lru_cache(maxsize=_KEPT_VERSIONS)(self._compile)
-
-    def get(self, version_id: int) -> CompiledContent:
-        """Raises `TemplateSyntaxError` for a version that cannot be parsed."""
-        return self._load(version_id)
-
-    def _compile(self, version_id: int) -> CompiledContent:
-        statement = (
-            select(Template.channel, TemplateVersion.content)
-            .join(Template, Template.id == TemplateVersion.template_id)
-            .where(TemplateVersion.id == version_id)
-        )
-        with self._reader.connect() as connection:
-            channel, content = connection.execute(statement).one()
-        return compile_content(Channel(channel), content)
 
 
 # -- reading ----------------------------------------------------------------------------------
@@ -169,16 +166,28 @@ def published_numbers(session: Session, workspace_id: int) -> dict[int, int]:
 
 
 def get_template(session: Session, workspace_id: int, slug: str) -> Template:
-    """By slug, in any case. Raises `TemplateNotFound`."""
+    """By slug, in any case, or by one that it had before. Raises `TemplateNotFound`."""
     statement = (
         select(Template)
         .where(Template.workspace_id == workspace_id, Template.slug == slug.lower())
         .options(joinedload(Template.published_version))
     )
-    template = session.scalars(statement).one_or_none()
+    template = session.scalars(statement).one_or_none() or _find_by_alias(
+        session, workspace_id, slug.lower()
+    )
     if template is None:
         raise TemplateNotFound(f"There is no template '{slug}'.")
     return template
+
+
+def _find_by_alias(session: Session, workspace_id: int, slug: str) -> Template | None:
+    statement = (
+        select(Template)
+        .join(TemplateAlias, TemplateAlias.template_id == Template.id)
+        .where(TemplateAlias.workspace_id == workspace_id, TemplateAlias.slug == slug)
+        .options(joinedload(Template.published_version))
+    )
+    return session.scalars(statement).one_or_none()
 
 
 def list_versions(session: Session, template: Template) -> list[TemplateVersion]:
@@ -220,8 +229,11 @@ def render(
     if version is None:
         raise TemplateNotPublished(f"The template '{template.slug}' has no published version.")
     channel = Channel(template.channel)
+    surroundings = find_surroundings(session.connection(), [version.id])[version.id]
     try:
-        return channel, compile_content(channel, version.content).render(command.vars)
+        compiled = compile_version(channel, version.content, version.translations, version.compiled)
+        content = compiled.in_language(wanted_language(None, command.vars))
+        return channel, content.render(command.vars, surroundings)
     except TemplateError as error:
         raise InvalidRequest(f"The template cannot be rendered: {error}") from error
 
@@ -229,19 +241,32 @@ def render(
 # -- writing ----------------------------------------------------------------------------------
 
 
-def check_syntax(channel: Channel, content: JsonObject) -> None:
+def check_syntax(
+    channel: Channel, content: JsonObject, translations: Mapping[str, JsonObject] = NOTHING
+) -> None:
     """Raises `InvalidRequest` naming every field that cannot be compiled, with line and column."""
-    found = (_find_flaw(channel, field, value) for field, value in content.items())
+    places: list[tuple[tuple[str, ...], JsonObject]] = [(("content",), content)]
+    places += [(("translations", tag), fields) for tag, fields in translations.items()]
+    found = (
+        _find_flaw(channel, (*place, field), value)
+        for place, fields in places
+        for field, value in fields.items()
+    )
     issues = [issue for issue in found if issue is not None]
     if issues:
         raise InvalidRequest("The content is not a valid template.", issues)
 
 
-def _find_flaw(channel: Channel, field: str, value: Any) -> Issue | None:
+def _find_flaw(channel: Channel, place: tuple[str, ...], value: Any) -> Issue | None:
+    """MJML is looked at as a template first, for the place of what is wrong, then compiled."""
+    field = place[-1]
     try:
-        compile_content(channel, {field: value})
+        compile_content(channel, {"html" if field == "mjml" else field: value})
+        if field == "mjml":
+            compile_mjml(value)
     except TemplateError as error:
-        return Issue("template_syntax", ("content", field), str(error))
+        message = str(error).replace("'html'", "'mjml'") if field == "mjml" else str(error)
+        return Issue("template_syntax", place, message)
     return None
 
 
@@ -254,7 +279,9 @@ def create_template(
     now: datetime,
 ) -> Template:
     """A new template with its first, unpublished version. Raises `SlugTaken`, `InvalidRequest`."""
-    check_syntax(command.channel, command.content)
+    check_syntax(command.channel, command.content, command.translations)
+    if _find_by_alias(session, workspace_id, command.slug) is not None:
+        raise SlugTaken(f"'{command.slug}' is an earlier slug of another template.")
     template = Template(
         public_id=new_public_id("tpl", now),
         workspace_id=workspace_id,
@@ -271,25 +298,30 @@ def create_template(
     except IntegrityError as error:
         session.rollback()
         raise SlugTaken(f"There is a template '{command.slug}' already.") from error
-    session.add(_version(template, 1, command.content, command.variables, created_by_id, now))
+    session.add(_version(session, template, 1, command, created_by_id, now))
     session.commit()
     return template
 
 
 def _version(
+    session: Session,
     template: Template,
     number: int,
-    content: JsonObject,
-    variables: Iterable[JsonObject],
+    command: CreateTemplate | AddVersion,
     created_by_id: int | None,
     now: datetime,
 ) -> TemplateVersion:
-    stored: list[Any] = [dict(variable) for variable in variables]
+    """`command` with its content and translations checked. MJML is compiled here, once."""
+    variables: list[Any] = [dict(variable) for variable in command.variables]
+    theme = find_theme(session.connection(), template.theme_id)
     return TemplateVersion(
         template_id=template.id,
         number=number,
-        content=dict(content),
-        variables=stored,
+        content=dict(command.content),
+        translations=dict(command.translations) or None,
+        compiled=compiled_markup(command.content, command.translations, theme),
+        variables=variables,
+        note=command.note,
         created_at=now,
         created_by_id=created_by_id,
     )
@@ -307,15 +339,20 @@ def add_version(
     """A new draft version; what is published stays published. Raises `InvalidRequest`."""
     template = get_template(session, workspace_id, slug)
     channel = Channel(template.channel)
-    content = check_template_content(channel, command.content)
-    check_syntax(channel, content)
+    checked = command.model_copy(
+        update={
+            "content": check_template_content(channel, command.content),
+            "translations": check_translations(channel, command.translations),
+        }
+    )
+    check_syntax(channel, checked.content, checked.translations)
     # Locking the template's row gives two authors at once two numbers.
     session.execute(select(Template.id).where(Template.id == template.id).with_for_update())
     newest = select(func.max(TemplateVersion.number)).where(
         TemplateVersion.template_id == template.id
     )
     number = (session.scalars(newest).one() or 0) + 1
-    version = _version(template, number, content, command.variables, created_by_id, now)
+    version = _version(session, template, number, checked, created_by_id, now)
     session.add(version)
     template.updated_at = now
     session.commit()

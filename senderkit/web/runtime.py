@@ -23,6 +23,7 @@ from senderkit.metrics import Metrics
 from senderkit.services.api_keys import UsageRecorder
 from senderkit.services.breakers import Breakers
 from senderkit.services.channels import Channels
+from senderkit.services.compiled import CompiledVersions
 from senderkit.services.connections import Connections
 from senderkit.services.early_reports import EarlyReports
 from senderkit.services.key_limits import KeyLimits
@@ -31,7 +32,6 @@ from senderkit.services.preparing import Preparing
 from senderkit.services.receipts import ReceiptPoller
 from senderkit.services.sending import Sending
 from senderkit.services.team_mail import TeamMail
-from senderkit.services.templates import CompiledVersions
 from senderkit.services.webhook_endpoints import WebhookEndpoints
 from senderkit.settings import Settings, kept_encryption_keys
 from senderkit.web.exchanges import Watch

@@ -212,6 +212,12 @@ class FullVersionJson(ListedVersionJson):
     """A version with its words."""
 
     content: Annotated[dict[str, Any], Field(description="As the template's channel has it.")]
+    translations: Annotated[
+        dict[str, dict[str, Any]],
+        Field(
+            description="By language tag in lower case, the fields of `content` that differ in it."
+        ),
+    ]
 
 
 class TemplateDetailJson(TemplateJson):
@@ -291,7 +297,9 @@ def version_list_json(versions: Iterable[TemplateVersion]) -> VersionListJson:
 
 
 def full_version_json(version: TemplateVersion) -> FullVersionJson:
-    return {**listed_version_json(version), "content": version.content}
+    words = listed_version_json(version)
+    translations = version.translations or {}
+    return {**words, "content": version.content, "translations": translations}
 
 
 def added_version_json(version: TemplateVersion) -> AddedVersionJson:

@@ -6,17 +6,21 @@ import contextlib
 import multiprocessing
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, inspect, select, text
+from sqlalchemy.orm import Session
 
 from senderkit import resources
+from senderkit.commands import parse_save_block
 from senderkit.models import Base
+from senderkit.services import blocks, slugs, themes
 from senderkit.web import create_app
-from senderkit.web.extensions import migrate
+from senderkit.web.extensions import database, migrate
 from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
 from tests.conftest import make_settings
@@ -48,6 +52,7 @@ REBUILD_PARENTS = "".join(
     for table in (
         *("workspaces", "members", "api_keys", "templates", "messages"),
         *("webhook_endpoints", "webhook_events", "webhook_deliveries"),
+        *("themes", "blocks"),
     )
 )
 
@@ -66,7 +71,16 @@ def busy_house(house: House) -> House:
     house.deliver()
     store_endpoint(house)
     house.runtime.webhooks.run_once()
+    house.in_app(lambda: _furnish(database.session(), house.clock()))
     return house
+
+
+def _furnish(session: Session, now: datetime) -> None:
+    """A theme, a block and an earlier slug."""
+    block = parse_save_block(name="footer", content="Bye")
+    blocks.create_block(session, 1, block, created_by_id=None, now=now)
+    themes.ensure_default(session, 1, now=now)
+    slugs.rename(session, 1, "welcome", "hello", keeps_alias=True, now=now)
 
 
 @pytest.fixture

@@ -17,11 +17,14 @@ from senderkit.commands import (
     parse_add_version,
     parse_create_key,
     parse_create_template,
+    parse_describe_endpoint,
     parse_describe_template,
     parse_idempotency_key,
     parse_list_messages,
     parse_raw_send,
     parse_render_template,
+    parse_save_block,
+    parse_save_theme,
     parse_send,
     parse_set_up,
 )
@@ -134,3 +137,6 @@ def test_any_form_is_a_command_or_refused(first: str, second: str, rest: list[st
     command_or_refusal(lambda: parse_create_key(first, second, rest))
     command_or_refusal(lambda: parse_set_up(workspace=first, email=second, password=first * 3))
     command_or_refusal(lambda: parse_idempotency_key(first) or "absent")
+    command_or_refusal(lambda: parse_describe_endpoint(first, rest))
+    command_or_refusal(lambda: parse_save_block(name=first, content=second, note=first))
+    command_or_refusal(lambda: parse_save_theme({"name": first, "font": second, "text": first}))

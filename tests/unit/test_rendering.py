@@ -17,16 +17,19 @@ from hypothesis import strategies as st
 
 from senderkit.domain import Body, Channel, EmailBody, PushBody, SmsBody, WebPushBody
 from senderkit.errors import TemplateError, TemplateLimitExceeded, TemplateSyntaxError
-from senderkit.rendering import (
+from senderkit.html_mail import (
     MAX_FINAL_CHARACTERS,
     MAX_INLINED_CHARACTERS,
     MAX_INLINED_START_TAGS,
     MAX_TEXT_SOURCE_CHARACTERS,
-    body_from_output,
-    compile_content,
     html_to_text,
     inline_css,
     insert_preheader,
+)
+from senderkit.rendering import (
+    Surroundings,
+    body_from_output,
+    compile_content,
     literal_body,
     one_line,
     render_output,
@@ -104,7 +107,7 @@ def test_missing_paths_of_all_fields_come_once_in_field_order() -> None:
 
 def test_blocks_share_the_variables() -> None:
     rendered = compile_content(Channel.SMS, {"body": "Hi. {{> foot}}{{> gone}}"}).render(
-        {"n": "Ann"}, partials={"foot": "Bye {{n}} {{x}}"}.get
+        {"n": "Ann"}, Surroundings({"foot": "Bye {{n}} {{x}}"}.get)
     )
     assert (rendered.body, rendered.missing) == (SmsBody("Hi. Bye Ann "), ("x",))
 
@@ -169,8 +172,11 @@ CONTROLS = ["\r\n", "\n", "\r", "\0", "\t", "\x1b", "\x7f", "\x85", "\x9f", "\u2
 def test_control_characters_become_one_space_in_a_subject(tag: str, control: str) -> None:
     compiled = compile_content(Channel.EMAIL, email("<pre>{{x}}", subject=f"a {tag} b"))
     value = f"x{control}Bcc: y"
-    for render in (compiled.render, compiled.interpolate):
-        body = render({"x": value}, partials={"block": value}.get).body
+    surroundings = Surroundings({"block": value}.get)
+    bodies = [compiled.render({"x": value}, surroundings).body]
+    if tag != "{{> block}}":  # raw content has no blocks
+        bodies.append(compiled.interpolate({"x": value}).body)
+    for body in bodies:
         assert isinstance(body, EmailBody)
         assert body.subject == "a x Bcc: y b"
         assert control in body.html
@@ -322,7 +328,7 @@ def test_html_that_a_parser_or_inliner_would_multiply_takes_little_memory(html: 
     # In a process of its own: the highest use of this one is that of all tests before.
     program = (
         "import resource, sys\n"
-        "from senderkit.rendering import inline_css\n"
+        "from senderkit.html_mail import inline_css\n"
         "html = sys.stdin.read()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "assert inline_css(html) == html\n"

@@ -70,6 +70,7 @@ def test_a_template_of_each_channel_keeps_its_content(api: Api) -> None:
             "createdAt": START,
             "note": None,
             "content": content,
+            "translations": {},
         }
 
 

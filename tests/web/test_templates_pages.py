@@ -97,7 +97,7 @@ def test_a_template_is_made_on_each_channel(api: Api, owner: Pages, channel: Cha
     (draft,) = versions(api, "made")
     assert set(draft["content"]) <= set(words)
     assert (status(api, "made"), draft["versionNumber"]) == ("draft", 1)
-    assert f"by {OWNER}" in read(owner.get("/templates/made").text).text
+    assert f"by {OWNER}" in read(owner.get("/templates/made/versions").text).text
 
 
 def test_a_form_that_is_refused_keeps_what_was_typed_and_names_every_field(
@@ -244,7 +244,9 @@ def test_a_version_that_is_none_is_not_found(house: House, owner: Pages, version
 def test_an_unknown_template_is_not_found_by_any_form(owner: Pages) -> None:
     path = "/templates/unknown"
     assert owner.get(path).status_code == 404
-    for rest in ("", "/versions", "/publish", "/archive", "/restore"):
+    assert owner.get(f"{path}/settings").status_code == 404
+    assert owner.get(f"{path}/versions").status_code == 404
+    for rest in ("/settings", "/versions", "/publish", "/archive", "/restore"):
         assert owner.submit("/", {}, action=path + rest).status_code == 404
 
 
@@ -265,11 +267,12 @@ def test_publishing_and_going_back_take_effect_with_the_next_send(
     assert "Version 2 is live: the next send uses it." in page.text
     assert rendered_subject(api) == "Second"
 
+    page = read(owner.get(f"{path}/versions").text)
     back = page.form(f"{path}/publish").values
     assert back["version"] == "1"
     owner.submit(path, back, action=f"{path}/publish")
     assert rendered_subject(api) == "First"
-    assert "Version 2" in read(owner.get(path).text).text
+    assert "Version 2" in read(owner.get(f"{path}/versions").text).text
 
 
 def rendered_subject(api: Api) -> str:
@@ -285,7 +288,7 @@ def test_the_settings_are_saved_and_count_for_the_next_send(
     house: House, api: Api, owner: Pages
 ) -> None:
     house.template("welcome")
-    path = "/templates/welcome"
+    path = "/templates/welcome/settings"
     form = read(owner.get(path).text).form(path).values
     assert "is_essential" not in form
     typed = form | {"description": " At sign-up ", "is_essential": "yes"}
@@ -307,19 +310,18 @@ def test_the_settings_are_saved_and_count_for_the_next_send(
 
 def test_a_description_that_is_too_long_is_told_and_kept(house: House, owner: Pages) -> None:
     house.template("welcome")
+    path = "/templates/welcome/settings"
     typed = {"description": "x" * 2001, "is_essential": "yes"}
-    answer = owner.submit("/templates/welcome", typed, action="/templates/welcome")
+    answer = owner.submit(path, typed, action=path)
     assert answer.status_code == 422
-    page = read(answer.text)
-    form = page.form("/templates/welcome").values
+    form = read(answer.text).form(path).values
     assert (form["description"], form["is_essential"]) == ("x" * 2001, "yes")
     assert 'id="f-description-error"' in answer.text
-    assert "Version 1 is live" in page.text
 
 
 def test_a_template_names_its_connection(house: House, owner: Pages) -> None:
     house.template("welcome")
-    path = "/templates/welcome"
+    path = "/templates/welcome/settings"
     assert "connection_id" not in read(owner.get(path).text).form(path).values
     connection_id = store_connection(house)
     form = read(owner.get(path).text).form(path).values
@@ -337,7 +339,7 @@ def test_a_connection_of_nobody_or_of_another_channel_is_told(
 ) -> None:
     house.template("code", channel="sms", content={"body": "B"})
     store_connection(house)
-    path = "/templates/code"
+    path = "/templates/code/settings"
     answer = owner.submit(path, {"connection_id": wanted}, action=path)
     assert answer.status_code == 422
     assert "Connection:" in read(answer.text).text
@@ -349,7 +351,11 @@ def test_a_connection_of_nobody_or_of_another_channel_is_told(
 def test_an_essential_template_can_be_made_at_once(api: Api, house: House, owner: Pages) -> None:
     typed = {"channel": "sms", "slug": "code", "body": "B", "is_essential": "yes"}
     owner.submit("/templates/-/new", typed, action="/templates")
-    assert read(owner.get("/templates/code").text).form("/templates/code").values["is_essential"]
+    assert (
+        read(owner.get("/templates/code/settings").text)
+        .form("/templates/code/settings")
+        .values["is_essential"]
+    )
 
 
 def test_archiving_stops_new_sends_and_restoring_makes_a_draft(
@@ -357,15 +363,15 @@ def test_archiving_stops_new_sends_and_restoring_makes_a_draft(
 ) -> None:
     house.template("welcome")
     path = "/templates/welcome"
-    answer = owner.submit(path, {}, action=f"{path}/archive", follow_redirects=True)
+    answer = owner.submit(f"{path}/settings", {}, action=f"{path}/archive", follow_redirects=True)
     page = read(answer.text)
     assert "is archived: new sends of it are refused" in page.text
     assert status(api, "welcome") == "archived"
     assert api.post("/v1/send", {"template": "welcome", "to": "a@b.example"}).status_code == 422
     assert [form.action for form in page.forms if "publish" in form.action] == []
-    publishing = owner.submit(path, {"version": "1"}, action=f"{path}/publish")
+    publishing = owner.submit(f"{path}/settings", {"version": "1"}, action=f"{path}/publish")
     assert publishing.status_code == 422
 
-    answer = owner.submit(path, {}, action=f"{path}/restore", follow_redirects=True)
+    answer = owner.submit(f"{path}/settings", {}, action=f"{path}/restore", follow_redirects=True)
     assert "is back as a draft" in read(answer.text).text
     assert status(api, "welcome") == "draft"

@@ -14,6 +14,9 @@ from senderkit.web.dashboard import (
     overview,
     styleguide,
     suppressions,
+    template_editor,
+    template_settings,
+    template_versions,
     templates,
     unsubscribe,
     webhook_log,
@@ -27,7 +30,7 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(suppressions, unsubscribe),
+    *(template_editor, template_versions, template_settings, suppressions, unsubscribe),
 )
 
 

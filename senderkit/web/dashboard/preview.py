@@ -14,7 +14,7 @@ from typing import Final
 
 import nh3
 
-from senderkit.rendering import is_cheap_to_parse
+from senderkit.html_mail import is_cheap_to_parse
 from senderkit.services.details import InlineImage
 
 _MAX_IMAGES_BYTES: Final = 20_000_000
