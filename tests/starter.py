@@ -1,14 +1,15 @@
 """Commands without their start: each is forked from a process that has imported `senderkit`.
 
-A command is a process of its own as ever, with its own environment, folder and streams, and ends as
-any other does; what is spared are the seconds in which it would import everything anew. Run as a
-module, this is the process that they are forked from. It has one thread, so that forking is safe.
+A command is a process of its own as ever, with its own environment, folder and streams; what is
+spared are the seconds in which it would import everything anew, and tear it down in the end. Run as
+a module, this is the process that they are forked from. It has one thread, so that forking is safe.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -18,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -95,8 +97,8 @@ def starter() -> Starter:
 
 
 def _import_everything() -> None:
-    for path in sorted((TOP / "senderkit" / "cli").glob("*.py")):
-        import_module(f"senderkit.cli.{path.stem}".removesuffix(".__init__"))
+    for path in sorted((TOP / "senderkit" / "cli").glob("[a-z]*.py")):
+        import_module(f"senderkit.cli.{path.stem}")
     import_module("senderkit.client")
 
 
@@ -139,7 +141,35 @@ def _become(order: dict[str, Any], streams: Sequence[int]) -> None:
     sys.argv = ["senderkit", *order["arguments"]]
 
 
+def _code_of(ended: SystemExit) -> int:
+    """As the interpreter has it: anything but a number is told, and is a failure."""
+    if ended.code is None or isinstance(ended.code, int):
+        return ended.code or 0
+    sys.stderr.write(f"{ended.code}\n")
+    return 1
+
+
+def _run() -> int:
+    """The command, up to what it has others do at its exit; its exit code."""
+    code = 0
+    try:
+        runpy.run_module("senderkit", run_name="__main__", alter_sys=True)
+    except SystemExit as error:
+        code = _code_of(error)
+    except BaseException:  # noqa: BLE001 - told as the interpreter tells of it
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        code = 1
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
 if __name__ == "__main__":
     _import_everything()
+    gc.freeze()  # else each command would look at, and so copy, what it shares with the others
     _serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module("senderkit", run_name="__main__", alter_sys=True)
+    os._exit(_run())
