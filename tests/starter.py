@@ -157,7 +157,7 @@ def _run() -> int:
     except SystemExit as error:
         code = _code_of(error)
     except BaseException:  # noqa: BLE001 - told as the interpreter tells of it
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
         code = 1
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
