@@ -25,8 +25,11 @@ _LARGE_TAGS: Final = frozenset({"h1", "h2"})
 _BOLD_TAGS: Final = frozenset(["b", "strong", "th", "h1", "h2", "h3", "h4", "h5", "h6"])
 
 _HEX: Final = re.compile(r"#([0-9a-f]{3}|[0-9a-f]{4}|[0-9a-f]{6}|[0-9a-f]{8})")
+_BETWEEN: Final = r"(?:\s*+,\s*+|\s++)"
 _RGB: Final = re.compile(
-    r"rgba?\(\s*+(\d{1,3})\s*+[,\s]\s*+(\d{1,3})\s*+[,\s]\s*+(\d{1,3})\s*+(?:[,/]\s*+([\d.]+%?)\s*+)?\)"
+    rf"rgba?\(\s*+(\d{{1,3}}){_BETWEEN}(\d{{1,3}}){_BETWEEN}(\d{{1,3}})"
+    r"\s*+(?:[,/]\s*+([\d.]+%?)\s*+)?\)",
+    re.ASCII,
 )
 _SIZE: Final = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)(px|pt|em|rem|%)?")
 _PIXELS: Final = {"px": 1.0, "pt": 4 / 3, "rem": 16.0, "": 1.0}

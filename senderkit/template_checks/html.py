@@ -187,10 +187,11 @@ class _Reading:
     def _address(self, tag: Tag, attribute: str) -> str:
         """What an attribute leads to; empty when there is none or Mustache decides it."""
         value = self._markup.value(tag, attribute)
-        if value is None or value.begins_made:
+        if value is None:
             return ""
-        address = _DROPPED_BY_BROWSERS.sub("", value.text)
-        return "" if value.is_made and not _is_decided(address) else address
+        if value.is_made and not _is_decided(_DROPPED_BY_BROWSERS.sub("", value.beginning)):
+            return ""
+        return _DROPPED_BY_BROWSERS.sub("", value.text)
 
     def _of_dropped(self, tag: Tag) -> Iterator[Check]:
         advice = _DROPPED.get(tag.name)
@@ -269,6 +270,6 @@ def _scheme_of(address: str) -> str:
     return found[1].lower() if found else ""
 
 
-def _is_decided(address: str) -> bool:
+def _is_decided(beginning: str) -> bool:
     """Whether what stands there before Mustache's part says where it leads."""
-    return address.startswith("#") or bool(_SCHEME.match(address)) or "/" in address
+    return beginning.startswith("#") or bool(_SCHEME.match(beginning)) or "/" in beginning

@@ -22,6 +22,7 @@ _MAX_ATTRIBUTES: Final = 200
 _MAX_VALUE: Final = 5_000
 
 _MARK: Final = re.compile(r"<(?=[a-zA-Z/!?])")
+_BEFORE_MASK: Final = re.compile(f"[^{MASKS}]*+")
 _NAME: Final = re.compile(r"/?([a-zA-Z][^ \t\r\n\f/>]*+)")
 _ATTRIBUTE: Final = re.compile(
     r"""[ \t\r\n\f/]*+(?:
@@ -76,12 +77,12 @@ class Words:
 class Value:
     """An attribute's value: `text` with entities read and Mustache tags left out.
 
-    `is_made` when Mustache writes any of it, `begins_made` when it writes the beginning.
+    `is_made` when Mustache writes any of it; `beginning` is what stands before that.
     """
 
     text: str
     is_made: bool
-    begins_made: bool
+    beginning: str
 
 
 class Markup:
@@ -98,8 +99,9 @@ class Markup:
         if attribute is None:
             return None
         text = self.masked[attribute.start : attribute.end][:_MAX_VALUE]
-        is_made = any(mask in text for mask in MASKS)
-        return Value(unescape(unmasked(text)), is_made, text.lstrip().startswith(tuple(MASKS)))
+        beginning = _BEFORE_MASK.match(text)
+        before = beginning[0] if beginning else ""
+        return Value(unescape(unmasked(text)), len(before) < len(text), unescape(before))
 
     def raw_value(self, tag: Tag, name: str) -> str:
         """Of the attribute `name` with Mustache tags masked, entities read; empty without it."""
