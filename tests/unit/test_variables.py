@@ -57,6 +57,7 @@ def test_a_declaration_has_the_form_of_the_wire() -> None:
         ("{{#is_vip}}{{points}}{{/is_vip}}", {"is_vip": "boolean", "points": "string"}),
         ("{{^paid}}Please pay{{/paid}}", {"paid": "boolean"}),
         ("{{#note}}Note: {{note}}{{/note}}", {"note": "string"}),
+        ("{{#details}}: {{details}}{{/details}}", {"details": "string"}),
         ("{{name}}{{^name}}there{{/name}}", {"name": "string"}),
         ("{{#items}}a{{/items}}{{#items}}{{x}}{{/items}}{{^items}}b{{/items}}", {"items": "array"}),
         ("{{#news}}{{#news}}{{x}}{{/news}}{{/news}}", {"news": "array"}),
