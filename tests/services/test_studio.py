@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from senderkit.commands import parse_save_block, parse_save_theme
 from senderkit.errors import InvalidRequest, NotFound, SlugTaken
-from senderkit.services import blocks, slugs, templates, themes
+from senderkit.services import block_uses, blocks, slugs, templates, themes
 from senderkit.web.extensions import database
 from tests.make import Api, House, email_content
 
@@ -137,11 +137,11 @@ def test_where_a_block_is_used_counts_what_other_blocks_bring_along(house: House
     translated = {"de": {"html": "{{> footer}}"}}
     house.template("translated", translations=translated)
 
-    found = within(house, lambda s: blocks.uses_by_block(s, 1))
+    found = within(house, lambda s: block_uses.uses_by_block(s, 1))
 
-    assert {name: [(use.slug, use.is_live) for use in uses] for name, uses in found.items()} == {
-        "footer": [("translated", True), ("welcome", True)],
-        "logo": [("draft", False), ("translated", True), ("welcome", True)],
+    assert {name: (uses.live, uses.drafts, uses.blocks) for name, uses in found.items()} == {
+        "footer": (("translated", "welcome"), (), ()),
+        "logo": (("translated", "welcome"), ("draft",), ("footer",)),
     }
 
 
