@@ -7,7 +7,6 @@ and blocks that bring along more of each other than a render allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -31,11 +30,11 @@ class ChangedMeanwhile(InvalidRequest):
 
 
 def list_blocks(session: Session, workspace_id: int) -> list[Block]:
-    """By name, with what they currently say."""
+    """By name, with what they currently say and who wrote it."""
     statement = (
         select(Block)
         .where(Block.workspace_id == workspace_id)
-        .options(joinedload(Block.current_version))
+        .options(joinedload(Block.current_version).joinedload(BlockVersion.created_by))
         .order_by(Block.name)
     )
     return list(session.scalars(statement))
@@ -120,7 +119,7 @@ def save_version(
     now: datetime,
     base: int | None = None,
 ) -> BlockVersion:
-    """The next version of the block, current at once.
+    """The next version of the block, current at once; words that stay the same make none.
 
     `base` is the number of the version that the author has changed; None for whatever is there.
     Raises `NotFound`, `InvalidRequest`, `ChangedMeanwhile`.
@@ -129,9 +128,13 @@ def save_version(
     block = get_block(session, workspace_id, command.name)
     _check_base(block, base)
     _check_content(session, workspace_id, command)
+    block.description = command.description
+    current = block.current_version
+    if current is not None and current.content == command.content:
+        session.commit()
+        return current
     newest = select(func.max(BlockVersion.number)).where(BlockVersion.block_id == block.id)
     number = (session.scalars(newest).one() or 0) + 1
-    block.description = command.description
     version = _add_version(session, block, number, command, created_by_id, now)
     session.commit()
     return version

@@ -8,6 +8,7 @@ from flask import Flask
 
 from senderkit.web.dashboard import (
     access,
+    blocks,
     channels,
     keys,
     messages,
@@ -18,6 +19,7 @@ from senderkit.web.dashboard import (
     template_settings,
     template_versions,
     templates,
+    themes,
     unsubscribe,
     webhook_log,
     webhooks,
@@ -30,7 +32,8 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(template_editor, template_versions, template_settings, suppressions, unsubscribe),
+    *(template_editor, template_versions, template_settings, blocks, themes),
+    *(suppressions, unsubscribe),
 )
 
 
