@@ -232,7 +232,12 @@
       for (const part of document.querySelectorAll("[data-fresh]")) freshen(part, form).catch(() => { /* stays as it is */ });
     };
     let waiting;
-    form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(refresh, 300); });
+    // On the document: fields may stand outside of their form, beside the frame.
+    document.addEventListener("input", (event) => {
+      if (event.target.form !== form) return;
+      clearTimeout(waiting);
+      waiting = setTimeout(refresh, 300);
+    });
     if (form.dataset.preview === "now") showPreview(form);
   };
 

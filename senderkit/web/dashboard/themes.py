@@ -44,10 +44,10 @@ _NAMES: Final = {
 }
 _ADVICE: Final = {
     "text": "Make the text darker, or what it stands on lighter.",
-    "muted": "Make the muted text darker: it holds addresses and legal lines that must be read.",
-    "accent": "Links are hard to make out: choose a darker accent.",
-    "on_accent": "Choose a darker or a lighter accent: neither black nor white is read well on it.",
+    "muted": "Make it darker: it holds addresses and legal lines that must be read.",
+    "accent": "Links are hard to make out: choose a darker accent, or a lighter one on dark.",
 }
+"""Button text is not among them: of black and white, one is always read well."""
 _UNNAMED: Final = "Preview"
 
 
@@ -85,7 +85,7 @@ def hints_of(theme: Theme) -> list[Hint]:
 
 def _hint(pair: Pairing) -> Hint:
     words = f"{_NAMES[pair.name]} on {_NAMES[pair.on].lower()}"
-    return Hint(words, pair.contrast, pair.is_readable, _ADVICE[pair.name])
+    return Hint(words, pair.contrast, pair.is_readable, _ADVICE.get(pair.name, ""))
 
 
 def _card(row: ThemeRow, slugs: tuple[str, ...]) -> ThemeCard:
