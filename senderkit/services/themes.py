@@ -140,7 +140,7 @@ def uses_by_theme(session: Session, workspace_id: int) -> dict[int, tuple[str, .
         .order_by(Template.slug)
     )
     found: dict[int, tuple[str, ...]] = {}
-    for theme_id, slug in session.execute(statement).tuples():
-        assert theme_id is not None  # noqa: S101 - asked for
-        found[theme_id] = (*found.get(theme_id, ()), slug)
+    for theme_id, slug in session.execute(statement):
+        if theme_id is not None:
+            found[theme_id] = (*found.get(theme_id, ()), slug)
     return found
