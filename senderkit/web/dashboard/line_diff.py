@@ -22,13 +22,16 @@ class DiffLine:
 
 
 def line_diff(old: str, new: str) -> list[DiffLine] | None:
-    """What makes `new` of `old`, with a few lines around each change; None if it is too much."""
+    """What makes `new` of `old`, with a few lines around each change: nothing if both say the same,
+    None if it is too much."""
     before, after = old.splitlines(), new.splitlines()
     start = _alike(before, after)
     end = _alike(before[start:][::-1], after[start:][::-1])
     middle_before, middle_after = _without(before, start, end), _without(after, start, end)
     if max(len(middle_before), len(middle_after)) > MAX_LINES:
         return None
+    if not middle_before and not middle_after:
+        return []
     lines = [DiffLine("same", text) for text in before[:start]]
     lines += _changes(middle_before, middle_after)
     lines += [DiffLine("same", text) for text in before[len(before) - end :]]
