@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tests.browser.visitor import Visitor
 
 _ID: Final = re.compile(
-    r"\b(?:msg|key|tpl|mem|whe|whd)_[0-9a-z]{26}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d+\b"
+    r"\b(?:msg|key|tpl|mem|whe|whd|thm)_[0-9a-z]{26}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d+\b"
 )
 _STARTS: Final = ("/", "/messages?status=failed", "/messages/resend?status=failed")
 """Where to begin: some pages are shown for some lists only."""

@@ -8,6 +8,7 @@ from flask import Flask
 
 from senderkit.web.dashboard import (
     access,
+    blocks,
     channels,
     exports,
     keys,
@@ -21,6 +22,7 @@ from senderkit.web.dashboard import (
     template_settings,
     template_versions,
     templates,
+    themes,
     unsubscribe,
     webhook_log,
     webhooks,
@@ -33,8 +35,8 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(template_editor, template_versions, template_settings, suppressions, unsubscribe),
-    *(message_stream, resends, exports),
+    *(template_editor, template_versions, template_settings, blocks, themes),
+    *(message_stream, resends, exports, suppressions, unsubscribe),
 )
 
 
