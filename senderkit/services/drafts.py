@@ -101,7 +101,9 @@ def languages_in_use(connection: Connection, workspace_id: int) -> list[str]:
     if connection.dialect.name == "postgresql":
         # A version without translations holds JSON's null, which has no keys to list.
         kind = func.json_typeof(column)
-        keys = func.json_object_keys(case((kind == "object", column), else_=literal({}, column.type)))
+        keys = func.json_object_keys(
+            case((kind == "object", column), else_=literal({}, column.type))
+        )
         tags = select(keys.label("tag"))
     else:
         each = func.json_each(cast(column, Text)).table_valued("key")

@@ -31,7 +31,14 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(template_editor, template_preview, template_versions, template_settings, suppressions, unsubscribe),
+    *(
+        template_editor,
+        template_preview,
+        template_versions,
+        template_settings,
+        suppressions,
+        unsubscribe,
+    ),
 )
 
 

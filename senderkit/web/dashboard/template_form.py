@@ -331,7 +331,9 @@ def _place(issue: Issue, names: Mapping[str, str], language: str) -> tuple[str, 
     if first == ROW:
         return "-".join(map(str, issue.path)), ""
     if first == "translations":
-        return _place_in_words(rest[1:], names) if rest[:1] == [language] else ("form", _dotted(rest))
+        return (
+            _place_in_words(rest[1:], names) if rest[:1] == [language] else ("form", _dotted(rest))
+        )
     if first == "content":
         return ("form", _dotted(rest)) if language else _place_in_words(rest, names)
     return str(first), ""
