@@ -99,10 +99,21 @@ _BY_WORD: Final[Mapping[str, str]] = MappingProxyType(
         "author": "Ada Lovelace",
     }
 )
-_NAMED: Final = frozenset(
-    ["company", "product", "item", "team", "workspace", "plan", "organisation", "organization"]
+_OWN_NAME: Final = frozenset(
+    [
+        "first",
+        "last",
+        "company",
+        "product",
+        "item",
+        "team",
+        "workspace",
+        "plan",
+        "organisation",
+        "organization",
+    ]
 )
-"""Things whose `…Name` is not a person's."""
+"""Words before `name` that make it other than a person's whole name."""
 _NUMBERS: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
@@ -179,9 +190,9 @@ def fallback_value(name: str, wanted: str) -> Any:
 
 def _text_for(name: str) -> str:
     words = words_of(name)
-    if len(words) > 1 and words[-1] == "name" and words[-2] in _NAMED:
-        return _BY_WORD[words[-2]]
-    if len(words) > 1 and words[-1] == "name" and words[-2] in ("first", "last"):
+    if words == ["name"] and "." in name:
+        words = [*_singular(words_of(name.rpartition(".")[0])), "name"]
+    if words[-1:] == ["name"] and words[-2:-1] and words[-2] in _OWN_NAME:
         return _BY_WORD[words[-2]]
     for word in reversed(words):
         if word in _BY_WORD:
@@ -189,9 +200,13 @@ def _text_for(name: str) -> str:
     return " ".join(words).capitalize() or "Example"
 
 
+def _singular(words: list[str]) -> list[str]:
+    return [*words[:-1], words[-1].removesuffix("s")] if words else []
+
+
 def plain_items(name: str) -> list[str]:
     """Two items of a list called `name` of which no more is known."""
-    single = " ".join(words_of(name)).removesuffix("s").capitalize() or "Item"
+    single = " ".join(_singular(words_of(name))).capitalize() or "Item"
     return [f"{single} 1", f"{single} 2"]
 
 

@@ -177,6 +177,7 @@ class _Found:
     types: set[str] = field(default_factory=set)
     is_printed: bool = False
     is_asked: bool = False
+    is_needed: bool = False
     children: dict[str, _Found] = field(default_factory=dict)
 
     @property
@@ -238,6 +239,8 @@ def _note(root: _Found, path: str, use: Use, meanings: Meanings) -> None:
         node.is_asked = True
     elif use.kind is not ReferenceKind.SECTION:
         node.is_printed = True
+    # Within a section that only asks, it may be absent.
+    node.is_needed |= len(meanings.around(use.sections)) == len(use.sections) + 1
 
 
 def _declarations(node: _Found, path: str) -> Iterator[JsonObject]:
@@ -251,16 +254,15 @@ def _declarations(node: _Found, path: str) -> Iterator[JsonObject]:
                 "name": name,
                 "type": child.type,
                 "description": None,
-                "required": not is_conditional,
-                "example": _example(child, part),
+                "required": child.is_needed and not is_conditional,
+                "example": _example(child, name),
             }
 
 
-def _example(node: _Found, name: str) -> Any:
+def _example(node: _Found, path: str) -> Any:
+    if node.type == "array" and not node.children:
+        return plain_items(path)
+    members = {part: _example(child, _join(path, part)) for part, child in node.children.items()}
     if node.type == "array":
-        return [_members(node)] if node.children else plain_items(name)
-    return _members(node) if node.type == "object" else fallback_value(name, node.type)
-
-
-def _members(node: _Found) -> dict[str, Any]:
-    return {name: _example(child, name) for name, child in node.children.items()}
+        return [members]
+    return members or fallback_value(path, node.type)

@@ -112,7 +112,7 @@ class _Reading:
             self._text.field,
             None,
             None,
-            f"Only the first {MAX_MARKS:,} tags were checked.",
+            f"Only the first {MAX_MARKS:,} tags and attributes were checked.",
             "Make it shorter: no mail program shows that much.",
             "not_checked",
             self._text.language,

@@ -16,8 +16,8 @@ from typing import Final
 
 from senderkit.template_checks.masks import MASKS, PRINTED, masked, unmasked
 
-MAX_MARKS: Final = 40_000
-"""Tags, end tags and comments that are read; far more than any mail has."""
+MAX_MARKS: Final = 30_000
+"""Tags, comments and attributes that are read; far more than any mail has."""
 _MAX_ATTRIBUTES: Final = 200
 _MAX_VALUE: Final = 5_000
 
@@ -85,7 +85,7 @@ class Value:
 
 
 class Markup:
-    """A scanned source. `is_whole` is False when more than `MAX_MARKS` were there to read."""
+    """A scanned source. `is_whole` is False when there were more than `MAX_MARKS` to read."""
 
     def __init__(self, source: str) -> None:
         self.masked = masked(source)
@@ -120,14 +120,15 @@ class Markup:
     def _scan(self) -> Iterator[Tag | Words]:
         position, count = 0, 0
         while mark := _MARK.search(self.masked, position):
-            count += 1
-            if count > MAX_MARKS:
+            if count >= MAX_MARKS:
                 self.is_whole = False
                 return
             if mark.start() > position:
                 yield Words(position, mark.start())
             tag, position = self._read_mark(mark.start())
+            count += 1
             if tag:
+                count += len(tag.attributes)
                 yield tag
             if tag and tag.name in _RAW and not tag.is_end:
                 end = _RAW_END[tag.name].search(self.masked, position)
