@@ -19,7 +19,7 @@ from senderkit.rendering import Rendered, Surroundings
 from senderkit.services import templates
 from senderkit.services.compiled import compile_version
 from senderkit.services.surroundings import current_blocks, find_theme
-from senderkit.template_variables import sample_values
+from senderkit.template_samples import sample_values
 from senderkit.themes import Theme
 
 _MOST_LANGUAGES: Final = 40

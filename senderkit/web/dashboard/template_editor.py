@@ -131,7 +131,7 @@ def edit(slug: str) -> ResponseReturnValue:
     desk = _open_typed(slug)
     wanted = request.form.get("do", "")
     if wanted not in _DOES:
-        raise NotFound("This button is none of the editor’s.")
+        raise NotFound("This button is none of the editor.")
     return _DOES[wanted](desk, request.form.to_dict())
 
 

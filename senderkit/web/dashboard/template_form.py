@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -145,7 +146,7 @@ def read_draft(channel: Channel, form: Mapping[str, str], base: Base) -> tuple[D
     draft = Draft(
         channel=channel,
         content=_without(body["content"], ("content",), bad),
-        variables=_well_formed(body[VARIABLES] or [], issues),
+        variables=_well_formed(_listed(body[VARIABLES]), issues),
         translations={
             tag: _without(words, ("translations", tag), bad) for tag, words in translations.items()
         },
@@ -162,15 +163,21 @@ def _without(
     return {name: value for name, value in words.items() if name not in names}
 
 
-def _well_formed(variables: Any, issues: list[Issue]) -> tuple[JsonObject, ...]:
+def _well_formed(variables: list[JsonObject], issues: list[Issue]) -> tuple[JsonObject, ...]:
     """The declarations that can be read, each name once."""
-    if _collect(lambda: _parse_variables(variables), issues) is not None:
-        return _parse_variables(variables)
+    parsed = _collect(lambda: _parse_variables(variables), issues)
+    if parsed is not None:
+        return parsed
     found: dict[str, JsonObject] = {}
-    for variable in variables if isinstance(variables, list) else ():
-        for parsed in _collect(lambda variable=variable: _parse_variables([variable]), []) or ():
-            found.setdefault(parsed["name"], parsed)
+    for variable in variables:
+        with suppress(InvalidRequest):  # it was told of above
+            (alone,) = _parse_variables([variable])
+            found.setdefault(alone["name"], alone)
     return tuple(found.values())
+
+
+def _listed(variables: Any) -> list[JsonObject]:
+    return variables if isinstance(variables, list) else []
 
 
 def _parse_variables(variables: Any) -> tuple[JsonObject, ...]:

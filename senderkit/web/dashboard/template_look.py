@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from senderkit.commands.issues import IssueCode
-from senderkit.domain import Channel, EmailBody, JsonObject
+from senderkit.domain import EmailBody, JsonObject, SmsBody
 from senderkit.errors import InvalidRequest, Issue, TemplateError
 from senderkit.rendering import Rendered, render_output
 from senderkit.services.drafts import Draft, Studio, read_studio, render_draft
@@ -67,12 +67,12 @@ def look_at(desk: Desk, form: Mapping[str, str], *, tells_form_issues: bool = Tr
     wanted = infer(draft, studio)
     return Look(
         channel=desk.channel.value,
-        output=render_output(rendered.body) if rendered else None,  # type: ignore[arg-type]
+        output=render_output(rendered.body) if rendered else None,
         fault=fault,
         missing=rendered.missing[:_MOST_TOLD] if rendered else (),
         findings=tuple(findings[:_MOST_TOLD]),
         more_findings=max(0, len(findings) - _MOST_TOLD),
-        segments=_segments(desk.channel, rendered),
+        segments=_segments(rendered),
         undeclared=tuple(each["name"] for each in wanted),
         blocks=tuple(studio.blocks),
     )
@@ -110,10 +110,9 @@ def _try_rendering(
         return None, values, str(error)
 
 
-def _segments(channel: Channel, rendered: Rendered | None) -> Segments | None:
-    if channel is not Channel.SMS or rendered is None:
-        return None
-    return count_segments(render_output(rendered.body)["body"])
+def _segments(rendered: Rendered | None) -> Segments | None:
+    body = rendered.body if rendered else None
+    return count_segments(body.body) if isinstance(body, SmsBody) else None
 
 
 # -- findings ---------------------------------------------------------------------------------

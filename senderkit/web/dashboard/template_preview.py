@@ -10,8 +10,8 @@ from typing import Final
 
 from flask import Blueprint, Response, render_template, request
 
+from senderkit.domain import EmailBody
 from senderkit.errors import InvalidRequest, TemplateError
-from senderkit.rendering import render_output
 from senderkit.web.dashboard.preview import shown_html
 from senderkit.web.dashboard.template_desk import Desk, open_desk
 from senderkit.web.dashboard.template_look import look_at, render_form
@@ -19,7 +19,7 @@ from senderkit.web.headers import as_preview
 
 pages = Blueprint("template_preview", __name__, url_prefix="/templates")
 
-_PARTS: Final = {"html": "text/html", "text": "text/plain", "source": "text/plain"}
+_PLAIN: Final = frozenset({"text", "source"})
 _STYLE: Final = re.compile(r"(<style[^>]*+>)(.*?)(?=</style)", re.I | re.DOTALL)
 _PREFERRED: Final = re.compile(r"\(\s*+prefers-color-scheme\s*+:\s*+(dark|light)\s*+\)", re.I)
 _DOCTYPE: Final = "<!doctype html>"
@@ -53,16 +53,16 @@ def live(slug: str) -> str:
 def _frame(desk: Desk, form: Mapping[str, str], wanted: Mapping[str, str]) -> Response:
     part = wanted.get("part", "html")
     try:
-        output = render_output(render_form(desk, form).body)
+        body = render_form(desk, form).body
     except InvalidRequest as error:
         return _plain(error.message, 422)
     except TemplateError as error:
         return _plain(f"It cannot be rendered. {error}", 422)
-    if "html" not in output:
-        return _plain(output["body"])
-    if _PARTS.get(part, "text/html") == "text/plain":
-        return _plain(output["text" if part == "text" else "html"])
-    html = shown_html(output["html"], {}, from_elsewhere="pictures" in wanted)
+    if not isinstance(body, EmailBody):
+        return _plain(body.body)
+    if part in _PLAIN:
+        return _plain(body.text if part == "text" else body.html)
+    html = shown_html(body.html, {}, from_elsewhere="pictures" in wanted)
     scheme = "dark" if wanted.get("scheme") == "dark" else "light"
     return as_preview(Response(with_scheme(html, scheme), mimetype="text/html"))
 
