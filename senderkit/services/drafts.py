@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Text, case, cast, func, literal, select
+from sqlalchemy import Connection, Text, case, cast, func, literal, select, true
 from sqlalchemy.orm import Session
 
 from senderkit.commands import merge_translation
@@ -97,21 +97,20 @@ def save_sample(
 
 def languages_in_use(connection: Connection, workspace_id: int) -> list[str]:
     """The languages that a version of any template of the workspace is translated into."""
-    column = TemplateVersion.translations
+    versions = (
+        select(TemplateVersion.translations)
+        .join(Template, Template.id == TemplateVersion.template_id)
+        .where(Template.workspace_id == workspace_id, Template.archived_at.is_(None))
+        .subquery()
+    )
+    column = versions.c.translations
     if connection.dialect.name == "postgresql":
         # A version without translations holds JSON's null, which has no keys to list.
-        kind = func.json_typeof(column)
-        keys = func.json_object_keys(
-            case((kind == "object", column), else_=literal({}, column.type))
-        )
-        tags = select(keys.label("tag"))
+        is_object = func.json_typeof(column) == "object"
+        tag = func.json_object_keys(case((is_object, column), else_=literal({}, column.type)))
+        tags = select(tag).select_from(versions)
     else:
         each = func.json_each(cast(column, Text)).table_valued("key")
-        tags = select(each.c.key.label("tag")).where(each.c.key.is_not(None))
-    found = (
-        tags.join_from(TemplateVersion, Template, Template.id == TemplateVersion.template_id)
-        .where(Template.workspace_id == workspace_id, Template.archived_at.is_(None))
-        .distinct()
-        .limit(_MOST_LANGUAGES)
-    )
-    return sorted(row[0] for row in connection.execute(found))
+        tags = select(each.c.key).select_from(versions).join(each, true())
+        tags = tags.where(each.c.key.is_not(None))
+    return sorted(connection.scalars(tags.distinct().limit(_MOST_LANGUAGES)))

@@ -7,7 +7,7 @@ import { HighlightStyle, bracketMatching, foldGutter, foldKeymap, indentOnInput,
 import { lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { EditorState } from "@codemirror/state";
-import { Decoration, EditorView, MatchDecorator, ViewPlugin, drawSelection, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from "@codemirror/view";
+import { Decoration, EditorView, MatchDecorator, ViewPlugin, drawSelection, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers, placeholder as shownWhenEmpty } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
 // -- Mustache --
@@ -107,7 +107,7 @@ const markOf = (doc, mark) => {
 };
 
 // A view in `parent`; `isCode` for HTML with line numbers, else plain words.
-export const create = ({ parent, text, nonce, label, describedBy, isCode, isReadOnly, names, onChange }) => {
+export const create = ({ parent, text, nonce, label, describedBy, isCode, isReadOnly, placeholder, names, onChange }) => {
   const attributes = { "aria-label": label, spellcheck: String(!isCode) };
   if (describedBy) attributes["aria-describedby"] = describedBy;
   const code = [lineNumbers(), foldGutter(), highlightActiveLine(), highlightActiveLineGutter(), html({ autoCloseTags: true }), bracketMatching(), indentOnInput(), keymap.of([...foldKeymap, indentWithTab])];
@@ -118,6 +118,7 @@ export const create = ({ parent, text, nonce, label, describedBy, isCode, isRead
       extensions: [
         nonce ? EditorView.cspNonce.of(nonce) : [],
         isCode ? code : [],
+        placeholder ? shownWhenEmpty(placeholder) : [],
         history(), drawSelection(), closeBrackets(), mustache, highlightSelectionMatches(),
         EditorView.lineWrapping,
         EditorState.readOnly.of(Boolean(isReadOnly)),

@@ -63,7 +63,7 @@ def editor_page(
 
 
 def _words_context(desk: Desk, typed: Texts) -> dict[str, Any]:
-    markup = typed.get("markup") or ("mjml" if desk.base.whole.get("mjml") is not None else "html")
+    markup = typed.get("markup") or desk.markup
     return {
         "version_number": desk.version.number,
         "language": desk.language,
@@ -76,11 +76,12 @@ def _words_context(desk: Desk, typed: Texts) -> dict[str, Any]:
 
 def is_changed(desk: Desk, typed: Texts) -> bool:
     """Whether the form says something else than the version it was opened with."""
-    shown = {name: text for name, text in desk.shown.items() if name != SAMPLE}
+    shown = desk.shown
     rows = {row.index: row for row in typed_rows(typed) if not row.is_blank}
     stored = {row.index: row for row in shown_rows(desk.version.variables)}
-    words = {name for name in shown if not name.startswith("var-")}
-    return rows != stored or any(
+    words = {name for name in shown if name != SAMPLE and not name.startswith("var-")}
+    is_converted = typed.get("markup", desk.markup) != desk.markup
+    return is_converted or rows != stored or any(
         typed.get(name, "").replace("\r\n", "\n") != shown[name].replace("\r\n", "\n")
         for name in words
     )

@@ -39,6 +39,11 @@ class Desk:
         return Base(version.content, tuple(version.variables), translations, self.language)
 
     @property
+    def markup(self) -> str:
+        """What the words are written in, where they are an email's."""
+        return "mjml" if self.base.whole.get("mjml") is not None else "html"
+
+    @property
     def shown(self) -> dict[str, str]:
         """The form as it is before anybody types."""
         values = shown_values(self.channel, self.base)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, render_template, request, url_for
 
 from senderkit.domain import EmailBody
 from senderkit.errors import InvalidRequest, TemplateError
@@ -47,7 +47,8 @@ def live(slug: str) -> str:
     """The preview's head and the checks of what is typed, to be put into the page."""
     form = request.form
     desk = open_desk(slug, form.get("base", ""), form.get("language", ""))
-    return render_template("templates/_live.html", look=look_at(desk, form))
+    edit_url = url_for("template_editor.edit", slug=slug)
+    return render_template("templates/_live.html", look=look_at(desk, form), edit_url=edit_url)
 
 
 def _frame(desk: Desk, form: Mapping[str, str], wanted: Mapping[str, str]) -> Response:
