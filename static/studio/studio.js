@@ -138,7 +138,7 @@
     }
     showMarks();
   };
-  const LIVE = ["live-head", "live-checks", "live-undeclared"];
+  const LIVE = ["live-head", "live-missing", "live-checks", "live-undeclared"];
   let asked = 0;
   const refresh = async () => {
     const number = ++asked;
