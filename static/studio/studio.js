@@ -142,7 +142,6 @@
   let asked = 0;
   const refresh = async () => {
     const number = ++asked;
-    showFrame();
     try {
       const answer = await post(form.dataset.live);
       const text = await answer.text();
@@ -150,6 +149,9 @@
       const page = new DOMParser().parseFromString(text, "text/html");
       if (!page.getElementById("live-checks")) throw new Error(answer.status === 413 ? "It is too much to be shown at once." : "Reload the page: your words are kept in this browser.");
       exchange(page, LIVE);
+      const isFaulty = document.querySelector("#live-head > .box") !== null;
+      box?.classList.toggle("stale", isFaulty); // the last one that could be rendered
+      if (!isFaulty) showFrame();
     } catch (error) {
       if (number === asked) showFault(error instanceof TypeError ? "The server cannot be reached. Your words are kept in this browser." : error.message);
     }

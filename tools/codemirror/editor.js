@@ -111,6 +111,7 @@ export const create = ({ parent, text, nonce, label, describedBy, isCode, isRead
   const attributes = { "aria-label": label, spellcheck: String(!isCode) };
   if (describedBy) attributes["aria-describedby"] = describedBy;
   const code = [lineNumbers(), foldGutter(), highlightActiveLine(), highlightActiveLineGutter(), html({ autoCloseTags: true }), bracketMatching(), indentOnInput(), keymap.of([...foldKeymap, indentWithTab])];
+  const languageData = [{ autocomplete: completeTags(names) }]; // one and the same each time: it is told apart by identity
   const view = new EditorView({
     parent,
     state: EditorState.create({
@@ -122,7 +123,7 @@ export const create = ({ parent, text, nonce, label, describedBy, isCode, isRead
         history(), drawSelection(), closeBrackets(), mustache, highlightSelectionMatches(),
         EditorView.lineWrapping,
         EditorState.readOnly.of(Boolean(isReadOnly)),
-        EditorState.languageData.of(() => [{ autocomplete: completeTags(names) }]),
+        EditorState.languageData.of(() => languageData),
         autocompletion({ icons: false }),
         syntaxHighlighting(colours), looks,
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...searchKeymap, ...historyKeymap, ...lintKeymap, ...defaultKeymap]),

@@ -81,9 +81,13 @@ def is_changed(desk: Desk, typed: Texts) -> bool:
     stored = {row.index: row for row in shown_rows(desk.version.variables)}
     words = {name for name in shown if name != SAMPLE and not name.startswith("var-")}
     is_converted = typed.get("markup", desk.markup) != desk.markup
-    return is_converted or rows != stored or any(
-        typed.get(name, "").replace("\r\n", "\n") != shown[name].replace("\r\n", "\n")
-        for name in words
+    return (
+        is_converted
+        or rows != stored
+        or any(
+            typed.get(name, "").replace("\r\n", "\n") != shown[name].replace("\r\n", "\n")
+            for name in words
+        )
     )
 
 
