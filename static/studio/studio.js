@@ -107,7 +107,8 @@
       variables.push({ name: part("name"), type: part("type"), about: part("description") });
       if (part("type") === "array" || part("type") === "object") variables.push(...examples(part("example")).map((name) => ({ name, type: `in ${part("name")}` })));
     }
-    return { variables, blocks: form.dataset.blocks.split(" ").filter(Boolean) };
+    const first = new Map(variables.map((each) => [each.name, each]).reverse());
+    return { variables: [...first.values()].reverse(), blocks: form.dataset.blocks.split(" ").filter(Boolean) };
   };
   const mount = (area) => {
     const label = form.querySelector(`label[for="${area.id}"]`);

@@ -1,4 +1,4 @@
-"""Declared variables as rows of a form: nothing is lost, and what is wrong is told beside its field."""
+"""Declared variables as rows of a form: nothing is lost, and faults are told beside their field."""
 
 from __future__ import annotations
 

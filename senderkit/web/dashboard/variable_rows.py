@@ -136,8 +136,10 @@ _EXAMPLES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 
 def _read_example(row: Row, issues: list[Issue]) -> Any:
-    if row.type == _TEXT or row.type not in _EXAMPLES or not row.example.strip():
+    if row.type not in _EXAMPLES:
         return row.example or None
+    if not row.example.strip():
+        return None
     fits, message = _EXAMPLES[row.type]
     try:
         value = parse_json(row.example.encode("utf-8"))
