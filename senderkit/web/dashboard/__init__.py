@@ -19,6 +19,7 @@ from senderkit.web.dashboard import (
     styleguide,
     suppressions,
     template_editor,
+    template_preview,
     template_settings,
     template_versions,
     templates,
@@ -35,7 +36,7 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(template_editor, template_versions, template_settings, blocks, themes),
+    *(template_editor, template_preview, template_versions, template_settings, blocks, themes),
     *(message_stream, resends, exports, suppressions, unsubscribe),
 )
 
