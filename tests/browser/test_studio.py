@@ -1,4 +1,4 @@
-"""The editor of templates in a real browser: what follows the typing, and that no words are lost."""
+"""The editor of templates in a real browser: what follows the typing, and no words are lost."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from senderkit.template_folders import TemplateFolder, from_files, is_ours, to_files
 
-_TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _WORDS = st.fixed_dictionaries({}, optional={"subject": _TEXTS, "html": _TEXTS, "text": _TEXTS})
 _TAGS = st.sampled_from(["de", "pt-br", "zh-hans-cn", "html", "txt"])
 

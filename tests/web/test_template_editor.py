@@ -39,7 +39,7 @@ def newest(api: Api) -> dict[str, Any]:
     listed = api.get("/v1/templates/welcome/versions").json
     assert listed is not None
     number = listed["data"][0]["versionNumber"]
-    found = api.get(f"/v1/templates/welcome/versions/{number}").json
+    found: dict[str, Any] | None = api.get(f"/v1/templates/welcome/versions/{number}").json
     assert found is not None
     return found
 
