@@ -39,6 +39,7 @@ TOOLS: Final = VOCABULARY | {
     "http_client",
     "rate_limits",
     "template_folders",
+    "text_diffs",
     "webhook_signing",
 }
 STORE: Final = TOOLS | {"models", "database", "changes"}
@@ -73,6 +74,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http_client": VOCABULARY,
     "rate_limits": VOCABULARY,
     "template_folders": frozenset(),
+    "text_diffs": frozenset(),
     "webhook_signing": VOCABULARY,
     "providers": VOCABULARY | {"http_client"},
     # A test message cannot reach a provider: what synthesizes its life sees no way out.
