@@ -18,6 +18,7 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``html_mail``             CSS inlined, preheader put in, HTML -> text; limits
 ``rendering``             Mustache compile, render, inspect; from content to body
 ``template_folders``      a template as files that git can keep
+``starters``              templates to begin with, as such files
 ``text_diffs``            two texts side by side
 ``http_client``           the one way out by HTTP: address guard, time limits, what a fault means
 ``providers``             one file per provider on one interface

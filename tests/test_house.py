@@ -39,6 +39,7 @@ TOOLS: Final = VOCABULARY | {
     "http_client",
     "rate_limits",
     "template_folders",
+    "starters",
     "text_diffs",
     "webhook_signing",
 }
@@ -74,6 +75,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "http_client": VOCABULARY,
     "rate_limits": VOCABULARY,
     "template_folders": frozenset(),
+    "starters": frozenset({"template_folders"}),
     "text_diffs": frozenset(),
     "webhook_signing": VOCABULARY,
     "providers": VOCABULARY | {"http_client"},

@@ -183,7 +183,7 @@ def test_every_field_and_language_is_compared(changed: House, owner: Pages, view
     assert '"example": "Ada"' in text
     assert "<del>Two</del>" in answer.text
     assert "<ins>Zwei &amp; &lt;b&gt;</ins>" in answer.text
-    assert f"{MINUS}<p><del>" in answer.text.replace("</b>", "")
+    assert f"{MINUS}&lt;p&gt;<del>" in answer.text.replace("</b>", "")
     assert f"Version 1 (live) is marked {MINUS} and version 2 (newest) is marked +" in text
 
 
