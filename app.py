@@ -11,9 +11,9 @@ from senderkit.services.connections import problems_of
 from senderkit.settings import load_settings
 from senderkit.web import create_app
 from senderkit.web.logs import configure_logging
-from senderkit.web.runtime import runtime_of
+from senderkit.web.runtime import open_tracing, runtime_of
 
 settings = load_settings(overrides={"DISPATCHER": "off", "DEBUG": "off"}, check=problems_of)
 configure_logging(settings.log_level)
-app = create_app(settings)
+app = create_app(settings, tracing=open_tracing(settings))
 atexit.register(runtime_of(app).close)

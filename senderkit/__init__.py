@@ -26,6 +26,8 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``acceptance``            group commit of accepted sends
 ``outbox``                claim, renew, finish, retry, release: how two databases lock
 ``followers``             what is worked out of the change sequence, a little behind
+``metrics``               what a process counts about itself
+``tracing``               traces by OpenTelemetry, where its extra is installed
 ``lanes``                 the threads that talk to providers, some for each connection
 ``services``              what the product does, one transaction per outside call
 ``webhook_signing``       signatures of webhooks, in two schemes

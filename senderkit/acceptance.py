@@ -24,8 +24,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from senderkit.changes import take_numbers
 from senderkit.commands import MetadataRow
 from senderkit.database import is_cut_off, is_outage
-from senderkit.domain import Attachment, Clock, JsonObject, MessageStatus, TimelineEvent
+from senderkit.domain import Attachment, Clock, JsonObject, MessageStatus, Mode, TimelineEvent
 from senderkit.errors import ServiceUnavailable
+from senderkit.metrics import Metrics
 from senderkit.models import (
     IdempotencyKey,
     Message,
@@ -165,10 +166,13 @@ class _Earlier:
 class AcceptanceWriter:
     """The one writer of accepted sends. `on_commit` is called after each batch."""
 
-    def __init__(self, engine: Engine, clock: Clock, on_commit: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, on_commit: Callable[[], None], metrics: Metrics
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._on_commit = on_commit
+        self._metrics = metrics
         self._last_created_at: datetime | None = None
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
@@ -269,12 +273,21 @@ class AcceptanceWriter:
 
     def _find_fault(self, batch: Sequence[_Waiting]) -> Exception | None:
         """Store and answer a batch, or return why it cannot be stored."""
+        began = time.monotonic()
         try:
             earlier = self._store(batch)
         except Exception as error:  # noqa: BLE001 - raised again in each request's thread
             return error
+        self._count(batch, earlier, time.monotonic() - began)
         self._answer(batch, earlier)
         return None
+
+    def _count(
+        self, batch: Sequence[_Waiting], earlier: dict[str, _Earlier], seconds: float
+    ) -> None:
+        fresh = [item.acceptance for item in batch if item.acceptance.public_id not in earlier]
+        rooms = [(Mode.of(acceptance.livemode), acceptance.channel) for acceptance in fresh]
+        self._metrics.accepted(rooms, seconds)
 
     def _store(self, batch: Sequence[_Waiting]) -> dict[str, _Earlier]:
         """One transaction. What stands behind keys that were taken, by the public id that lost."""

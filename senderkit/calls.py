@@ -11,17 +11,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Final
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bound_contextvars
 
-from senderkit.domain import Attachment, Clock, Receipt
+from senderkit.domain import Attachment, AttemptOutcome, Clock, Receipt
 from senderkit.errors import DeliveryError, NotMade
 from senderkit.lanes import ByteBudget, Lanes
+from senderkit.metrics import Metrics
 from senderkit.outbox import Claim
 from senderkit.services.connections import Connections
 from senderkit.services.preparing import Call, Preparing
+from senderkit.services.verdicts import outcome_of
+
+if TYPE_CHECKING:
+    from senderkit.tracing import Span, Tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -56,11 +63,21 @@ class Calls:
     """Makes calls, at most `workers` of a lane at a time. One thread begins and collects them."""
 
     def __init__(
-        self, preparing: Preparing, connections: Connections, clock: Clock, workers: int
+        self,
+        preparing: Preparing,
+        connections: Connections,
+        clock: Clock,
+        metrics: Metrics,
+        tracing: Tracing | None,
+        *,
+        workers: int,
     ) -> None:
         self._preparing = preparing
         self._connections = connections
         self._clock = clock
+        self._metrics = metrics
+        self._tracing = tracing
+        self.workers = workers
         self._lanes = Lanes(workers)
         self._budgets = defaultdict[str, ByteBudget](lambda: ByteBudget(_ATTACHMENT_BYTES))
         self._leases: dict[int, _Lease] = {}
@@ -118,6 +135,34 @@ class Calls:
     # -- one call, in a thread of its lane --------------------------------------------------------
 
     def _make(self, call: Call, budget: ByteBudget) -> None:
+        """Whatever is logged meanwhile names the message and the connection."""
+        span = self._find_span(call)
+        began = monotonic()
+        with bound_contextvars(
+            message_id=call.claim.public_id, connection_id=call.route.connection_id
+        ):
+            result = self._result(call, budget)
+        accepted = result.receipt is not None
+        outcome = AttemptOutcome.ACCEPTED if accepted else outcome_of(result.error)
+        self._metrics.provider_call(call.route.provider, outcome, monotonic() - began)
+        if span is not None:
+            fault = "" if accepted else outcome.value
+            span.end({"senderkit.outcome": outcome.value}, fault=fault)
+        self._results.put(result)
+
+    def _find_span(self, call: Call) -> Span | None:
+        if self._tracing is None:
+            return None
+        known = {
+            "senderkit.message.id": call.claim.public_id,
+            "senderkit.channel": call.claim.channel.value,
+            "senderkit.provider": call.route.provider,
+            "senderkit.connection.id": call.route.connection_id,
+            "senderkit.attempt": call.beginning.number,
+        }
+        return self._tracing.call("deliver message", known)
+
+    def _result(self, call: Call, budget: ByteBudget) -> Result:
         receipt: Receipt | None = None
         fault: Exception | None = None
         try:
@@ -125,9 +170,9 @@ class Calls:
         except DeliveryError as error:
             fault = error
         except Exception as error:  # noqa: BLE001 - the guard around one message
-            _log.error("adapter_crashed", message_id=call.claim.public_id, exc_info=error)
+            _log.error("adapter_crashed", exc_info=error)
             fault = error
-        self._results.put(Result(call, receipt, fault, self._clock()))
+        return Result(call, receipt, fault, self._clock())
 
     def _send(self, call: Call, budget: ByteBudget) -> Receipt:
         adapter = self._connections.adapter(call.route)

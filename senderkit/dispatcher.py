@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -25,13 +25,14 @@ from sqlalchemy import Connection, Engine
 from senderkit import outbox
 from senderkit.calls import Calls, Result
 from senderkit.database import is_outage, single_reads
-from senderkit.domain import Channel, Clock
+from senderkit.domain import Channel, Clock, MessageStatus
 from senderkit.errors import AccountBroken
+from senderkit.metrics import Metrics
 from senderkit.outbox import Claim, Place
 from senderkit.services import connections as connection_service
 from senderkit.services import delivery, steps
 from senderkit.services.breakers import Breakers
-from senderkit.services.connections import Connections, Route
+from senderkit.services.connections import Route
 from senderkit.services.preparing import Call, Preparing
 from senderkit.services.rounds import Past, RoundOver
 from senderkit.services.steps import Change
@@ -84,7 +85,7 @@ class _Step:
 
 
 class Dispatcher:
-    """Delivers what is due. `workers` calls of one connection may be under way at a time.
+    """Delivers what is due, by `calls`, which nobody else begins.
 
     `on_changes` is called after each commit of changes: webhooks may have something to tell.
     """
@@ -93,11 +94,11 @@ class Dispatcher:
         self,
         engine: Engine,
         preparing: Preparing,
-        connections: Connections,
+        calls: Calls,
         breakers: Breakers,
         clock: Clock,
+        metrics: Metrics,
         *,
-        workers: int,
         repeats_in_doubt: Set[Channel] = frozenset(Channel),
         on_changes: Callable[[], None] = lambda: None,
     ) -> None:
@@ -106,8 +107,9 @@ class Dispatcher:
         self._preparing = preparing
         self._breakers = breakers
         self._clock = clock
-        self._room = 2 * workers
-        self._calls = Calls(preparing, connections, clock, workers)
+        self._room = 2 * calls.workers
+        self._metrics = metrics
+        self._calls = calls
         self._finished: list[Result] = []
         self._prepared: list[_Step] = []
         self._unprepared: dict[int, str] = {}
@@ -224,6 +226,7 @@ class Dispatcher:
                 raise
             _log.error("turn_not_stored", exc_info=error)
             claims, applied = [], self._store_one_by_one(changes)
+        self._count(change for change in changes if change.message_id in applied)
         self._settle(applied)
         return claims
 
@@ -266,14 +269,32 @@ class Dispatcher:
 
     def _give_up_storing(self, change: Change, error: Exception) -> None:
         """The message fails; if even that cannot be stored, it is tried again after its lease."""
-        _log.error("change_not_stored", message=change.message_id, exc_info=error)
+        message_id = self._claims()[change.message_id].public_id
+        _log.error("change_not_stored", message_id=message_id, exc_info=error)
         try:
             with self._engine.begin() as connection:
                 self._apply(connection, [steps.unstorable(change, self._clock())])
         except Exception as second:
             if is_outage(second):
                 raise
-            _log.error("failure_not_stored", message=change.message_id, exc_info=second)
+            _log.error("failure_not_stored", message_id=message_id, exc_info=second)
+
+    def _claims(self) -> dict[int, Claim]:
+        """What is to be stored, by message id."""
+        results = {result.claim.id: result.claim for result in self._finished}
+        return results | {step.claim.id: step.claim for step in self._prepared}
+
+    def _count(self, applied: Iterable[Change]) -> None:
+        """After the commit, for the figures."""
+        claims = self._claims()
+        for change in applied:
+            claim = claims[change.message_id]
+            if change.status is not None and change.status is not MessageStatus.RENDERED:
+                self._metrics.became(claim.mode, claim.channel, change.status)
+            if (latency_ms := change.values.get("latency_ms")) is not None:
+                early = (claim.scheduled_at or claim.created_at) - claim.created_at
+                seconds = max(0.0, latency_ms / 1000 - early.total_seconds())
+                self._metrics.handed_over(claim.mode, claim.channel, seconds)
 
     def _settle(self, applied: Set[int]) -> None:
         """After the commit: forget what is recorded, make the calls that have begun."""

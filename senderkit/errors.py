@@ -23,6 +23,8 @@
     │   ├── SlugTaken                 slug_taken
     │   ├── TemplateArchived          template_archived
     │   ├── RateLimited               rate_limited
+    │   │   └── TooManyStreams        rate_limited, for streams that are open at the same time
+    │   ├── StreamsNotServed          not_implemented: the server in front is not ours
     │   └── ServiceUnavailable        unavailable
     ├── TemplateError                 a template cannot be parsed or rendered
     │   ├── TemplateSyntaxError       with line and column
@@ -187,6 +189,26 @@ class RateLimited(ApiError):
         super().__init__(f"Too many requests: this key may make {limit} a minute.")
         self.limit = limit
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyStreams(RateLimited):
+    """This key or person has `limit` streams open already."""
+
+    def __init__(self, *, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(limit=limit, retry_after_seconds=retry_after_seconds)
+        self.message = f"Too many streams: this key may have {limit} open at the same time."
+
+
+class StreamsNotServed(ApiError):
+    """Messages can be followed only where the server in front is our own."""
+
+    code = "not_implemented"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Messages cannot be followed here: streams need the server that 'senderkit serve' "
+            "starts. List them without 'tail' instead."
+        )
 
 
 class ServiceUnavailable(ApiError):

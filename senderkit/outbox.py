@@ -45,6 +45,7 @@ class Claim:
     lease_token: str
     lease_until: datetime
     request: JsonObject
+    scheduled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ _CLAIMED: Final = (
     Message.lease_token,
     Message.lease_until,
     Message.due_at,
+    Message.scheduled_at,
 )
 
 
@@ -175,6 +177,7 @@ def _claim_of(row: Row[*tuple[Any, ...]], request: JsonObject) -> Claim:
         lease_token=row.lease_token,
         lease_until=row.lease_until,
         request=request,
+        scheduled_at=row.scheduled_at,
     )
 
 

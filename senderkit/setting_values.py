@@ -18,6 +18,7 @@ from senderkit import crypto
 from senderkit.domain import Channel
 
 _MINIMUM_SECRET_LENGTH: Final = 32
+_MINIMUM_TOKEN_LENGTH: Final = 16
 _POSTGRES: Final = re.compile(r"postgres(?:ql)?(?:\+psycopg)?://")
 _HOST_NAME: Final = re.compile(r"[^\s/?#@\[\]:]+")
 _SWITCH: Final = {
@@ -114,6 +115,13 @@ def encryption_keys(text: str) -> tuple[str, ...]:
     except ValueError as error:
         raise ValueError("must hold Fernet keys (32 bytes as URL-safe base64)") from error
     return keys
+
+
+def metrics_token(text: str) -> str | None:
+    """What a header can hold: visible ASCII."""
+    if len(text) < _MINIMUM_TOKEN_LENGTH or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("must be at least 16 characters of ASCII without spaces")
+    return text
 
 
 def secret_key(text: str) -> str:

@@ -32,7 +32,15 @@ T = TypeVar("T")
 _SECRET_KEY_FILE: Final = "secret.key"
 _ENCRYPTION_KEY_FILE: Final = "encryption.key"
 _DATABASE_FILE: Final = "senderkit.sqlite3"
-
+_TRACE_ENDPOINTS: Final = (
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+)
+_TRACE_PROTOCOLS: Final = (
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+)
+_TRACE_PROTOCOL: Final = "http/protobuf"
 
 _NO_SEED_KEYS: Final[tuple[SeedKey, ...]] = ()
 _NO_TEXTS: Final[tuple[str, ...]] = ()
@@ -112,6 +120,13 @@ DOCUMENTED: Final = (
         "and be plain http.",
     ),
     Setting("LOG_LEVEL", "info", "`debug`, `info`, `warning` or `error`."),
+    Setting("ACCESS_LOG", "off", "`on` writes a line about each request to the log."),
+    Setting(
+        "METRICS_TOKEN",
+        "none",
+        "What Prometheus sends as `Authorization: Bearer` to read `/metrics`; at least 16 "
+        "characters. Without it only this machine may read there.",
+    ),
     Setting("DEBUG", "off", "`on` adds `/styleguide`; refused where others reach the server."),
 )
 
@@ -120,7 +135,8 @@ DOCUMENTED: Final = (
 class Settings:
     """Everything that can be configured. Secrets stay out of `repr`.
 
-    `keeps_encryption_keys`: they are kept in the data folder, not given.
+    `keeps_encryption_keys`: they are kept in the data folder, not given. `exports_traces`: the
+    variables of OpenTelemetry say where to.
     """
 
     data_dir: Path
@@ -142,6 +158,9 @@ class Settings:
     dispatcher: bool = True
     allow_private_addresses: bool = False
     log_level: str = "info"
+    access_log: bool = False
+    metrics_token: str | None = field(default=None, repr=False)
+    exports_traces: bool = False
     debug: bool = False
 
     @property
@@ -223,6 +242,19 @@ class _Reader:
             self.problems.append(f"SENDERKIT_{name}: {error}.")
             return default
 
+    def exports_traces(self) -> bool:
+        """Whether OpenTelemetry's own variables name a collector. Its library reads the others."""
+        given = {name: text.strip() for name, text in self._environ.items() if "OTEL_" in name}
+        is_off = given.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        if is_off or given.get("OTEL_TRACES_EXPORTER", "otlp") not in {"", "otlp"}:
+            return False
+        if not any(given.get(name) for name in _TRACE_ENDPOINTS):
+            return False
+        protocols = {given[name] for name in _TRACE_PROTOCOLS if given.get(name)}
+        if protocols - {_TRACE_PROTOCOL}:
+            self.problems.append(f"OTEL_EXPORTER_OTLP_PROTOCOL: must be {_TRACE_PROTOCOL}.")
+        return True
+
 
 def _problems_together(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     if settings.debug and not _is_for_this_machine_only(settings):
@@ -293,6 +325,9 @@ def _read(reader: _Reader) -> Settings:
         dispatcher=reader.parsed("DISPATCHER", True, values.switch),
         allow_private_addresses=reader.parsed("ALLOW_PRIVATE_ADDRESSES", False, values.switch),
         log_level=reader.parsed("LOG_LEVEL", "info", values.log_level),
+        access_log=reader.parsed("ACCESS_LOG", False, values.switch),
+        metrics_token=reader.parsed("METRICS_TOKEN", None, values.metrics_token),
+        exports_traces=reader.exports_traces(),
         debug=reader.parsed("DEBUG", False, values.switch),
     )
 

@@ -11,18 +11,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from senderkit.domain import Clock
 from senderkit.errors import DeliveryError, NotMade, SealBroken
 from senderkit.http_client import HttpClient, Reply, Request, Timeouts
 from senderkit.lanes import Lanes
+from senderkit.metrics import Metrics
 from senderkit.services.webhook_endpoints import WebhookEndpoints
 from senderkit.services.webhook_results import WebhookResult
 from senderkit.webhook_outbox import WebhookClaim
 from senderkit.webhook_signing import signed_headers
+
+if TYPE_CHECKING:
+    from senderkit.tracing import Span, Tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -44,10 +49,19 @@ class WebhookTarget:
 class WebhookCalls:
     """Makes calls. One thread begins and collects them."""
 
-    def __init__(self, http: HttpClient, endpoints: WebhookEndpoints, clock: Clock) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        endpoints: WebhookEndpoints,
+        clock: Clock,
+        metrics: Metrics,
+        tracing: Tracing | None,
+    ) -> None:
         self._http = http
         self._endpoints = endpoints
         self._clock = clock
+        self._metrics = metrics
+        self._tracing = tracing
         self._lanes = Lanes(THREADS)
         self._under_way: dict[str, WebhookClaim] = {}
         self._results: SimpleQueue[WebhookResult | None] = SimpleQueue()
@@ -91,6 +105,28 @@ class WebhookCalls:
     # -- one call, in a thread of its endpoint ----------------------------------------------------
 
     def _make(self, claim: WebhookClaim, target: WebhookTarget) -> None:
+        """Whatever is logged meanwhile names the delivery."""
+        span = self._find_span(claim)
+        with bound_contextvars(delivery_id=claim.public_id, event_id=claim.event_id):
+            result = self._result(claim, target)
+        outcome = _outcome_of(result)
+        self._metrics.webhook_call(outcome, result.duration_ms / 1000)
+        if span is not None:
+            _end(span, result, outcome)
+        self._results.put(result)
+
+    def _find_span(self, claim: WebhookClaim) -> Span | None:
+        if self._tracing is None:
+            return None
+        known = {
+            "senderkit.webhook.delivery.id": claim.public_id,
+            "senderkit.webhook.event.id": claim.event_id,
+            "senderkit.webhook.event.type": claim.event_type.value,
+            "senderkit.attempt": claim.attempt,
+        }
+        return self._tracing.call("call webhook", known)
+
+    def _result(self, claim: WebhookClaim, target: WebhookTarget) -> WebhookResult:
         started_at, began = self._clock(), time.monotonic()
         reply: Reply | None = None
         error: str | None = None
@@ -101,11 +137,11 @@ class WebhookCalls:
         except DeliveryError as fault:
             error = str(fault)
         except Exception as fault:  # noqa: BLE001 - the guard around one delivery
-            _log.error("webhook_crashed", delivery_id=claim.public_id, exc_info=fault)
+            _log.error("webhook_crashed", exc_info=fault)
             name = type(fault).__name__
             error = f"An unexpected error stopped this call ({name}). It was logged."
         duration_ms = round((time.monotonic() - began) * 1000)
-        result = WebhookResult(
+        return WebhookResult(
             claim,
             started_at,
             self._clock(),
@@ -114,7 +150,6 @@ class WebhookCalls:
             reply="" if reply is None else _beginning(reply),
             error=error,
         )
-        self._results.put(result)
 
     def _call(self, claim: WebhookClaim, target: WebhookTarget, now: datetime) -> Reply:
         if now >= claim.lease_until:
@@ -138,6 +173,20 @@ class WebhookCalls:
 def _key(claim: WebhookClaim) -> str:
     """A delivery that was claimed anew is another call."""
     return f"{claim.id} {claim.lease_token}"
+
+
+def _outcome_of(result: WebhookResult) -> str:
+    """A word for the figures."""
+    if result.status_code is None:
+        return "no_answer"
+    return "delivered" if result.is_success else "refused"
+
+
+def _end(span: Span, result: WebhookResult, outcome: str) -> None:
+    found: dict[str, str | int] = {"senderkit.outcome": outcome}
+    if result.status_code is not None:
+        found["http.response.status_code"] = result.status_code
+    span.end(found, fault="" if result.is_success else outcome)
 
 
 def _beginning(reply: Reply) -> str:

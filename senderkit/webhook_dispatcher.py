@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy import Connection, Engine, select
@@ -22,6 +22,7 @@ from senderkit import webhook_outbox
 from senderkit.database import is_outage, read_only
 from senderkit.domain import Clock
 from senderkit.http_client import HttpClient
+from senderkit.metrics import Metrics
 from senderkit.models import WebhookEndpoint
 from senderkit.services import webhook_results
 from senderkit.services.team_mail import TeamMail
@@ -29,6 +30,9 @@ from senderkit.services.webhook_endpoints import WebhookEndpoints
 from senderkit.services.webhook_results import WebhookResult
 from senderkit.webhook_calls import THREADS, WebhookCalls, WebhookTarget
 from senderkit.webhook_outbox import WebhookClaim
+
+if TYPE_CHECKING:
+    from senderkit.tracing import Tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -53,12 +57,14 @@ class WebhookDispatcher:
         endpoints: WebhookEndpoints,
         mail: TeamMail,
         clock: Clock,
+        metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._mail = mail
         self._clock = clock
-        self._calls = WebhookCalls(http, endpoints, clock)
+        self._calls = WebhookCalls(http, endpoints, clock, metrics, tracing)
         self._finished: list[WebhookResult] = []
         self._alive_at = clock()
         self._stopping = threading.Event()
@@ -245,7 +251,6 @@ class WebhookDispatcher:
     def _tell(self, endpoint_ids: Sequence[int]) -> None:
         """By mail, in a thread of its own: a slow mail server holds no webhook up."""
         for endpoint_id in endpoint_ids:
-            _log.error("webhook_endpoint_switched_off", endpoint=endpoint_id)
             threading.Thread(
                 target=partial(self._mail_about, endpoint_id), name="team-mail", daemon=True
             ).start()
@@ -258,12 +263,16 @@ class WebhookDispatcher:
 
     def _write_about(self, endpoint_id: int) -> None:
         statement = select(
-            WebhookEndpoint.workspace_id, WebhookEndpoint.url, WebhookEndpoint.disabled_reason
+            WebhookEndpoint.public_id,
+            WebhookEndpoint.workspace_id,
+            WebhookEndpoint.url,
+            WebhookEndpoint.disabled_reason,
         ).where(WebhookEndpoint.id == endpoint_id)
         with self._reader.connect() as connection:
             row = connection.execute(statement).one_or_none()
         if row is None or row.disabled_reason is None:
             return
+        _log.error("webhook_endpoint_switched_off", endpoint_id=row.public_id)
         # What stands behind the question mark is often a password of the receiver's.
         url = row.url.partition("?")[0]
         words = (

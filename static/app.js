@@ -200,6 +200,91 @@
     addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
   };
 
+  // -- a live list: [data-live] holds the address of its changes. Rows change in place; new ones come
+  // in at the top while nobody is busy there, and wait behind a bar otherwise. --
+  const MOST_ROWS = 200;
+  const followList = (place) => {
+    const table = document.querySelector("table.table");
+    const body = table && table.tBodies[0];
+    const bar = place.firstElementChild;
+    const isNewest = !("deep" in place.dataset);
+    const waiting = new Map();
+    const address = new URL(place.dataset.live, location.href);
+    let source = null;
+    let timer = 0;
+
+    const isFull = () => body.rows.length + waiting.size >= MOST_ROWS;
+    const isBusy = () => scrollY > 120 || table.matches(":hover") || table.contains(document.activeElement);
+    const parsed = (html) => {
+      const inert = document.createElement("template");
+      inert.innerHTML = html;
+      showTimes(inert.content);
+      return inert.content.querySelector("tr");
+    };
+    const replace = (old, row) => {
+      const hadFocus = old.contains(document.activeElement);
+      old.replaceWith(row);
+      if (hadFocus) row.querySelector("a").focus();
+    };
+    // A row that belongs to an older page of the list is none of this page's.
+    const belongs = (row) => {
+      const last = body && body.rows[body.rows.length - 1];
+      return isNewest && !(last && "more" in place.dataset && row.dataset.at < last.dataset.at);
+    };
+    const insert = () => {
+      const count = waiting.size;
+      for (const row of waiting.values()) {
+        const older = [...body.rows].find((other) => other.dataset.at < row.dataset.at);
+        body.insertBefore(row, older || null);
+      }
+      waiting.clear();
+      const shown = document.querySelector(".pager > span");
+      if (shown) shown.textContent = `${body.rows.length}${"more" in place.dataset ? "+" : ""} messages`;
+      say(count === 1 ? "A new message is listed." : `${count} new messages are listed.`);
+    };
+    const settle = () => {
+      if (waiting.size && body && !isFull() && !isBusy()) insert();
+      const words = `${waiting.size > 99 ? "99+" : waiting.size} new message${waiting.size === 1 ? "" : "s"}`;
+      if (waiting.size && bar.hidden) say(`${words}.`);
+      if (waiting.size) bar.lastElementChild.textContent = `Show ${words}`;
+      bar.hidden = !waiting.size;
+    };
+    const soon = () => { clearTimeout(timer); timer = setTimeout(settle, 150); };
+
+    const take = (event) => {
+      address.searchParams.set("seen", event.lastEventId);
+      const { fits, row: html } = JSON.parse(event.data);
+      const row = parsed(html);
+      const shown = body && body.querySelector(`tr[data-id="${CSS.escape(row.dataset.id)}"]`);
+      if (shown) replace(shown, row);
+      else if (!fits) waiting.delete(row.dataset.id);
+      else if (waiting.has(row.dataset.id) || (belongs(row) && waiting.size < MOST_ROWS)) waiting.set(row.dataset.id, row);
+      soon();
+    };
+    // A browser opens only a few connections to one server: a tab that nobody sees keeps none.
+    const open = () => {
+      if (source || document.hidden) return;
+      source = new EventSource(address);
+      source.addEventListener("message", take);
+      source.addEventListener("ready", (event) => address.searchParams.set("seen", event.lastEventId));
+    };
+    const close = () => { if (source) source.close(); source = null; };
+
+    bar.addEventListener("click", (event) => {
+      if (!body || isFull() || event.ctrlKey || event.metaKey || event.shiftKey) return; // the link leads there
+      event.preventDefault();
+      insert();
+      settle();
+      scrollTo({ top: 0 });
+    });
+    if (table) table.addEventListener("pointerleave", soon);
+    addEventListener("scroll", () => { if (waiting.size) soon(); }, { passive: true });
+    document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+    addEventListener("pagehide", close);
+    addEventListener("pageshow", open);
+    open();
+  };
+
   addEventListener("pagehide", clearSecrets);
   addEventListener("pageshow", onShow);
   document.addEventListener("click", onClick);
@@ -210,6 +295,7 @@
     showTimes();
     setInterval(showTimes, 30000);
     for (const form of document.querySelectorAll("form[data-unsaved]")) watchEditor(form);
+    for (const place of document.querySelectorAll("[data-live]")) followList(place);
     const summary = document.querySelector("[data-error-summary], [data-secret]");
     if (summary) summary.focus();
   });

@@ -50,11 +50,13 @@ PRODUCT: Final = STORE | {
     "webhook_outbox",
     "followers",
     "lanes",
+    "metrics",
+    "tracing",
     "providers",
     "simulator",
     "services",
 }
-DISPATCHERS: Final = frozenset({"dispatcher", "webhook_calls", "webhook_dispatcher"})
+DISPATCHERS: Final = frozenset({"calls", "dispatcher", "webhook_calls", "webhook_dispatcher"})
 
 MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
@@ -78,13 +80,15 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "starters": frozenset({"template_folders"}),
     "text_diffs": frozenset(),
     "webhook_signing": VOCABULARY,
+    "metrics": VOCABULARY,
+    "tracing": frozenset(),
     "providers": VOCABULARY | {"http_client"},
     # A test message cannot reach a provider: what synthesizes its life sees no way out.
     "simulator": VOCABULARY,
     "database": TOOLS,
     "models": TOOLS,
     "changes": TOOLS | {"models"},
-    "acceptance": STORE,
+    "acceptance": STORE | {"metrics"},
     "outbox": STORE,
     "webhook_outbox": STORE,
     "followers": STORE,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 from flask import Flask
@@ -22,6 +22,9 @@ from senderkit.web.extensions import database
 from senderkit.web.logs import configure_logging
 from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
+
+if TYPE_CHECKING:
+    from senderkit.tracing import Tracing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,10 +73,10 @@ def read_settings(overrides: Mapping[str, str] | None = None) -> Settings:
     return load_settings(overrides=overrides, check=connections.problems_of)
 
 
-def open_application(settings: Settings) -> Flask:
+def open_application(settings: Settings, tracing: Tracing | None = None) -> Flask:
     """The application on a migrated database, with its declared keys."""
     configure_logging(settings.log_level)
-    app = create_app(settings)
+    app = create_app(settings, tracing=tracing)
     upgrade_schema(app)
     if settings.seed_keys:
         with app.app_context():

@@ -176,7 +176,8 @@ def _followed(tail: Generator[Message]) -> Iterator[Message]:
     try:
         yield from tail
     except SenderKitApiError as error:
-        if error.code != "not_acceptable":  # a server without a tail answers in JSON only
+        # A server without a tail answers in JSON only; one that is not run by 'serve' has none.
+        if error.code not in {"not_acceptable", "not_implemented"}:
             raise
         raise click.ClickException(
             "this server cannot be followed. Use 'senderkit messages list', or "

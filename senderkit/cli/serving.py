@@ -13,10 +13,11 @@ from flask import Flask
 from senderkit import __version__
 from senderkit.cli.application import open_application, read_settings, told
 from senderkit.cli.memory import return_large_blocks
+from senderkit.cli.open_files import allow_many_connections
 from senderkit.services import access
 from senderkit.web.extensions import database
 from senderkit.web.front import serve as serve_front
-from senderkit.web.runtime import runtime_of
+from senderkit.web.runtime import open_tracing, runtime_of
 
 
 @click.command()
@@ -26,10 +27,11 @@ from senderkit.web.runtime import runtime_of
 def serve(host: str | None, port: int | None) -> None:
     """Serve the dashboard and the API, and deliver messages, in this one process."""
     return_large_blocks()
+    allow_many_connections()
     overrides = {"HOST": host, "PORT": None if port is None else str(port)}
     settings = read_settings({name: value for name, value in overrides.items() if value})
     address = _free_address(settings.host, settings.port)
-    app = open_application(settings)
+    app = open_application(settings, open_tracing(settings))
     _greet(app)
     serve_front(app, host=address, port=settings.port)
 
@@ -83,7 +85,8 @@ def _greet(app: Flask) -> None:
 def worker() -> None:
     """Deliver messages only, beside another process that serves with SENDERKIT_DISPATCHER=off."""
     return_large_blocks()
-    app = open_application(read_settings({"DISPATCHER": "on"}))
+    settings = read_settings({"DISPATCHER": "on"})
+    app = open_application(settings, open_tracing(settings))
     at_hand = runtime_of(app)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

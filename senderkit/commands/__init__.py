@@ -15,9 +15,10 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``templates``      drafting, describing, rendering
 ``translations``   a version's other languages
 ``metadata_terms`` how metadata is stored for the filter, and asked for
-``queries``        `ListMessages`
+``queries``        `ListMessages`, where a stream of them goes on
 ``browsing``       `BrowseMessages`, the dashboard's list
 ``studio``         `SaveBlock`, `SaveTheme`, a template's new slug
+``overviews``      `ViewOverview`
 ``keys``           `CreateKey`
 ``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
@@ -48,6 +49,7 @@ from senderkit.commands.metadata_terms import (
     metadata_row,
     metadata_term,
 )
+from senderkit.commands.overviews import Period, ViewOverview, parse_view_overview
 from senderkit.commands.people import (
     AddMember,
     ChangePassword,
@@ -62,6 +64,7 @@ from senderkit.commands.queries import (
     LIST_MESSAGES_QUERY,
     ListMessages,
     QueryParameter,
+    parse_change_number,
     parse_list_messages,
 )
 from senderkit.commands.recipients import Recipient, check_recipient
@@ -155,6 +158,7 @@ __all__ = [
     "ListMessages",
     "MetadataRow",
     "MetadataTerm",
+    "Period",
     "Place",
     "QueryParameter",
     "RawSend",
@@ -165,6 +169,7 @@ __all__ = [
     "SaveTheme",
     "SetUp",
     "TemplateSend",
+    "ViewOverview",
     "check_envelope_allowed",
     "check_password",
     "check_recipient",
@@ -181,6 +186,7 @@ __all__ = [
     "parse_browse_deliveries",
     "parse_browse_messages",
     "parse_browse_suppressions",
+    "parse_change_number",
     "parse_change_password",
     "parse_change_template",
     "parse_create_key",
@@ -200,5 +206,6 @@ __all__ = [
     "parse_send",
     "parse_set_up",
     "parse_slug",
+    "parse_view_overview",
     "read_suppressions",
 ]

@@ -1,4 +1,4 @@
-"""The query of `GET /v1/messages`."""
+"""The query of `GET /v1/messages`, and where a stream of them goes on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ _LONGEST_LIMIT: Final = 9
 
 
 class ListMessages(Command):
-    """Which messages to list; None filters nothing. `cursor` and `search` are as given."""
+    """Which messages to list; None filters nothing. `cursor` and `search` are as given.
+
+    With `is_tail` they are followed; the newest `limit` come first.
+    """
 
     limit: int = DEFAULT_PAGE
     cursor: str | None = None
@@ -41,6 +44,13 @@ class ListMessages(Command):
     template: str | None = None
     metadata: tuple[MetadataTerm, ...] = ()
     search: str | None = None
+    is_tail: bool = False
+
+    @property
+    def filters(self) -> ListMessages:
+        """The same without what concerns one page."""
+        page = {"limit": DEFAULT_PAGE, "cursor": None, "is_tail": False}
+        return self.model_copy(update=page)
 
 
 def parse_list_messages(query: Iterable[tuple[str, str]]) -> ListMessages:
@@ -61,10 +71,13 @@ def parse_list_messages(query: Iterable[tuple[str, str]]) -> ListMessages:
     if len(terms) > MAX_METADATA_TERMS:
         message = f"Must be at most {MAX_METADATA_TERMS} filters."
         issues.append(Issue(IssueCode.TOO_LONG, ("metadata",), message))
+    if found.get("tail") and found.get("cursor"):
+        issues.append(Issue(IssueCode.INVALID_VALUE, ("cursor",), "Must be left out with 'tail'."))
     if issues:
         refuse(issues)
+    is_tail = bool(found.pop("tail", None))
     given = {name: value for name, value in found.items() if value is not None}
-    return ListMessages.model_validate({**given, "metadata": tuple(terms)})
+    return ListMessages.model_validate({**given, "metadata": tuple(terms), "is_tail": is_tail})
 
 
 def _take(name: str, value: str, found: dict[str, object]) -> None:
@@ -108,9 +121,10 @@ def _read_channel(value: str) -> Channel | None:
     return Channel(value) if value else None
 
 
-def _read_tail(value: str) -> None:
-    if value:
-        raise flaw(IssueCode.INVALID_VALUE, "Messages cannot be followed yet: leave it out.")
+def _read_tail(value: str) -> bool | None:
+    if value not in {"", "1"}:
+        raise flaw(IssueCode.INVALID_VALUE, "Must be 1 to follow messages, or left out.")
+    return bool(value) or None
 
 
 def _text_of_at_most(longest: int) -> Callable[[str], str | None]:
@@ -135,6 +149,23 @@ def _check_text(value: str) -> None:
     if _UNSTORABLE.search(value):
         message = "Must be text without NUL characters or lone surrogates."
         raise flaw(IssueCode.INVALID_VALUE, message)
+
+
+# -- where a stream goes on -----------------------------------------------------------------------
+
+_CHANGE_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+
+
+def parse_change_number(text: str | None, name: str) -> int | None:
+    """The number in a `Last-Event-ID` header or in a query; None when it is empty or not given.
+
+    Raises `InvalidRequest` that names it by `name`.
+    """
+    if not text:
+        return None
+    if not _CHANGE_NUMBER.fullmatch(text):
+        refuse([Issue(IssueCode.INVALID_VALUE, (name,), "Must be the id of an event, unchanged.")])
+    return int(text)
 
 
 # -- what the query may hold ----------------------------------------------------------------------
@@ -198,7 +229,10 @@ _PARAMETERS: Final[Mapping[str, tuple[_Reader, QueryParameter]]] = {
     ),
     "tail": (
         _read_tail,
-        QueryParameter({"type": "string", "enum": [""]}, "Reserved; takes no value yet."),
+        QueryParameter(
+            {"type": "string", "enum": ["1", ""]},
+            "`1` follows messages: the answer is a `text/event-stream`, whatever `Accept` says.",
+        ),
     ),
 }
 

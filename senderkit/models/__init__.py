@@ -22,6 +22,13 @@ from senderkit.models.core import (
     TimelineEntry,
     Workspace,
 )
+from senderkit.models.rollups import (
+    FailureReason,
+    FailureRollup,
+    MessageFailure,
+    Rollup,
+    RollupCell,
+)
 from senderkit.models.studio import Block, BlockVersion, TemplateAlias, Theme
 from senderkit.models.webhooks import (
     WebhookAttempt,
@@ -41,13 +48,18 @@ __all__ = [
     "ChangeCounter",
     "ChangeFollower",
     "Connection",
+    "FailureReason",
+    "FailureRollup",
     "IdempotencyKey",
     "Member",
     "MemberSession",
     "Message",
     "MessageAttachment",
     "MessageContent",
+    "MessageFailure",
     "MessageMetadata",
+    "Rollup",
+    "RollupCell",
     "Suppression",
     "Template",
     "TemplateAlias",

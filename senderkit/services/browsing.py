@@ -11,12 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select, tuple_
 
 from senderkit.commands import BrowseMessages
 from senderkit.domain import Channel, MessageStatus, TimelineEvent
-from senderkit.models import ApiKey, Message
-from senderkit.services.reports import cursor_position, encode_cursor, list_conditions, of_room
+from senderkit.models import ApiKey, FailureReason, Message, MessageFailure
+from senderkit.services.reports import (
+    MessageRow,
+    all_conditions,
+    cursor_position,
+    encode_cursor,
+    list_conditions,
+    of_room,
+)
 
 _COLUMNS: Final[tuple[Any, ...]] = (
     Message.public_id,
@@ -108,17 +115,31 @@ def listed_message(row: Row[*tuple[Any, ...]]) -> ListedMessage:
     )
 
 
+def listed_from(row: MessageRow) -> ListedMessage:
+    """From a row of `MESSAGE_COLUMNS`."""
+    return ListedMessage(
+        public_id=row.public_id,
+        created_at=row.created_at,
+        channel=Channel(row.channel),
+        recipient=row.recipient,
+        template_slug=row.template_slug,
+        status=MessageStatus(row.status),
+        provider=row.provider,
+        error=row.error,
+        held_reason=row.held_reason,
+    )
+
+
 def listed_columns() -> Select[Any]:
     """The columns of a `ListedMessage`, for a statement of one's own."""
     return select(*_COLUMNS)
 
 
 def _statement(workspace_id: int, livemode: bool, query: BrowseMessages) -> Select[Any]:
-    order = (Message.created_at, Message.id)
+    statement, order = _source(workspace_id, livemode, query.reason)
     statement = (
-        listed_columns()
-        .where(*of_room(workspace_id, livemode), *list_conditions(query.listing))
-        .where(*_further_conditions(workspace_id, query))
+        statement.where(*list_conditions(query.listing))
+        .where(*_further_conditions(workspace_id, query, order[0]))
         .limit(query.listing.limit + 1)
     )
     if query.newer_than is not None:
@@ -130,7 +151,46 @@ def _statement(workspace_id: int, livemode: bool, query: BrowseMessages) -> Sele
     return statement.order_by(*(column.desc() for column in order))
 
 
-def _further_conditions(workspace_id: int, query: BrowseMessages) -> list[ColumnElement[bool]]:
+def browse_conditions(workspace_id: int, query: BrowseMessages) -> list[ColumnElement[bool]]:
+    """Every filter of a page, each a condition on a message by itself."""
+    found = [
+        *all_conditions(query.listing),
+        *_further_conditions(workspace_id, query, Message.created_at),
+    ]
+    if query.reason is not None:
+        failed_so = exists().where(
+            MessageFailure.message_id == Message.id, MessageFailure.reason_key == query.reason
+        )
+        found.append(failed_so)
+    return found
+
+
+def _source(
+    workspace_id: int, livemode: bool, reason: str | None
+) -> tuple[Select[Any], tuple[Any, Any]]:
+    """Where to read from, and the columns that are the page's order there.
+
+    Messages that failed for one reason stand together in an index of their own.
+    """
+    if reason is None:
+        order: tuple[Any, Any] = (Message.created_at, Message.id)
+        return listed_columns().where(*of_room(workspace_id, livemode)), order
+    statement = (
+        listed_columns()
+        .select_from(MessageFailure)
+        .join(Message, Message.id == MessageFailure.message_id)
+        .where(
+            MessageFailure.workspace_id == workspace_id,
+            MessageFailure.livemode == livemode,
+            MessageFailure.reason_key == reason,
+        )
+    )
+    return statement, (MessageFailure.created_at, MessageFailure.message_id)
+
+
+def _further_conditions(
+    workspace_id: int, query: BrowseMessages, created_at: Any
+) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if query.is_held:
         found.append(is_held())
@@ -139,13 +199,21 @@ def _further_conditions(workspace_id: int, query: BrowseMessages) -> list[Column
             ApiKey.public_id == query.key, ApiKey.workspace_id == workspace_id
         )
         found.append(Message.api_key_id == key.scalar_subquery())
+    if query.provider is not None:
+        found.append(Message.provider == query.provider)
     if query.since is not None:
-        found.append(Message.created_at >= query.since)
+        found.append(created_at >= query.since)
     if query.until is not None:
-        found.append(Message.created_at < query.until)
+        found.append(created_at < query.until)
     return found
 
 
 def is_held() -> ColumnElement[bool]:
     """The condition of a message that waits for a connection to be repaired."""
     return Message.held_reason.is_not(None)
+
+
+def find_reason_words(connection: Connection, reason: str) -> str | None:
+    """What a group of failed messages has in common; None for a reason that nothing has."""
+    statement = select(FailureReason.words).where(FailureReason.key == reason)
+    return connection.scalars(statement).one_or_none()

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 from sqlalchemy import Connection, Engine, bindparam, func, select
+from structlog.contextvars import bound_contextvars
 
 from senderkit import simulator
 from senderkit.crypto import Signer
@@ -149,7 +150,9 @@ class Preparing:
             self._find_surroundings([claim for claim, _ in claims]),
         )
         for claim, past in claims:
-            yield claim, self._guarded(claim, past, found)
+            with bound_contextvars(message_id=claim.public_id):
+                prepared = self._guarded(claim, past, found)
+            yield claim, prepared
 
     def _guarded(self, claim: Claim, past: Past, found: _Found) -> Prepared:
         try:
@@ -159,7 +162,7 @@ class Preparing:
         except Exception as error:  # the guard around one message
             if is_outage(error):
                 raise
-            _log.exception("message_not_prepared", message_id=claim.public_id)
+            _log.exception("message_not_prepared")
             name = type(error).__name__
             reason = f"An unexpected error stopped this message ({name}). It was logged."
         return steps.ended(claim, MessageStatus.FAILED, reason, self._clock())

@@ -207,6 +207,11 @@ def list_conditions(query: ListMessages) -> list[ColumnElement[bool]]:
     return found
 
 
+def all_conditions(query: ListMessages) -> list[ColumnElement[bool]]:
+    """Every filter of a query, each a condition on a message by itself."""
+    return [*list_conditions(query), *(_has_metadata(term) for term in query.metadata)]
+
+
 def of_room(workspace_id: int, livemode: bool) -> tuple[ColumnElement[bool], ...]:
     """A message is seen in its own workspace and mode only."""
     return (Message.workspace_id == workspace_id, Message.livemode == livemode)
@@ -257,7 +262,7 @@ def list_messages(
     rows = list(connection.execute(_page_statement(workspace_id, livemode, query)))
     has_more = len(rows) > query.limit
     rows = rows[: query.limit]
-    timelines = _timelines(connection, [row.id for row in rows])
+    timelines = timelines_of(connection, [row.id for row in rows])
     views = tuple(MessageView(row, timelines.get(row.id, ())) for row in rows)
     return Page(views, encode_cursor(rows[-1]) if has_more else None)
 
@@ -272,12 +277,13 @@ def get_message(
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFound("There is no such message.")
-    return MessageView(row, _timelines(connection, [row.id]).get(row.id, ()))
+    return MessageView(row, timelines_of(connection, [row.id]).get(row.id, ()))
 
 
-def _timelines(
+def timelines_of(
     connection: Connection, message_ids: Sequence[int]
 ) -> dict[int, tuple[TimelineRow, ...]]:
+    """The steps of each message, oldest first, by message id."""
     if not message_ids:
         return {}
     rows = connection.execute(

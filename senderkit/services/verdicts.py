@@ -74,7 +74,7 @@ def verdict(
     begin = call.beginning
     if receipt is not None:
         return steps.accepted(begin, receipt, now)
-    end = AttemptEnd(begin.number, _outcome_of(error), now, _reason_of(error))
+    end = AttemptEnd(begin.number, outcome_of(error), now, _reason_of(error))
     if isinstance(error, AccountBroken | Unavailable) and not isinstance(error, NotMade):
         return _passed_on(call, end, error, policy, following)
     if isinstance(error, _FAULTS):
@@ -152,7 +152,8 @@ def find_end_by_crash(claim: Claim, past: Past, now: datetime, policy: Policy) -
     return steps.ended(claim, MessageStatus.FAILED, reason, now)
 
 
-def _outcome_of(error: Exception | None) -> AttemptOutcome:
+def outcome_of(error: Exception | None) -> AttemptOutcome:
+    """How a call that gave no receipt ended; in doubt when what it raised does not say."""
     for kind, outcome in _OUTCOMES:
         if isinstance(error, kind):
             return outcome

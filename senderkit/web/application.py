@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -21,15 +21,20 @@ from senderkit.web.dashboard.error_pages import page_for
 from senderkit.web.dashboard.guard import guard
 from senderkit.web.dashboard.sessions import PageCookies
 from senderkit.web.errors import response_for
+from senderkit.web.exchanges import Watched, note_request
 from senderkit.web.extensions import csrf, database, migrate
 from senderkit.web.headers import SecurityHeaders
-from senderkit.web.runtime import attach, build_runtime
+from senderkit.web.metrics import add_metrics_route
+from senderkit.web.runtime import attach, build_runtime, runtime_of
+
+if TYPE_CHECKING:
+    from senderkit.tracing import Tracing
 
 _MAX_FORM_BYTES: Final = 2 * 1024 * 1024
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 
-def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
+def create_app(settings: Settings, clock: Clock = utc_now, tracing: Tracing | None = None) -> Flask:
     """An application on the database that the settings name.
 
     Raises `ScopeMissingError` when a /v1 route declares no scope.
@@ -41,13 +46,15 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     )
     app.session_interface = PageCookies()
     _configure(app, settings)
-    _open_database(app, settings, clock)
+    _open_database(app, settings, clock, tracing)
+    _watch(app)
     _add_request_hooks(app)
     api = make_api()
     app.register_blueprint(api)
     csrf.exempt(api)
     app.register_blueprint(callbacks.hooks)
     health.add_health_routes(app)
+    add_metrics_route(app, runtime_of(app))
     add_dashboard(app)
     docs.add_docs_routes(app)
     auth.check_scopes_declared(app)
@@ -87,13 +94,17 @@ def _configure(app: Flask, settings: Settings) -> None:
         )
 
 
-def _open_database(app: Flask, settings: Settings, clock: Clock) -> None:
+def _open_database(app: Flask, settings: Settings, clock: Clock, tracing: Tracing | None) -> None:
     make_private(settings.database_url)
     database.init_app(app)
     migrate.init_app(app, database, directory=str(resources.migrations_dir()))
     with app.app_context():
         engine = prepare(database.engine)
-    attach(app, build_runtime(settings, engine, clock))
+    attach(app, build_runtime(settings, engine, clock, tracing))
+
+
+def _watch(app: Flask) -> None:
+    app.wsgi_app = Watched(app.wsgi_app, runtime_of(app).watch)  # type: ignore[method-assign]
 
 
 def _add_request_hooks(app: Flask) -> None:
@@ -102,6 +113,7 @@ def _add_request_hooks(app: Flask) -> None:
         given = request.headers.get("X-Request-Id")
         is_well_formed = given is not None and _REQUEST_ID.fullmatch(given)
         g.request_id = given if is_well_formed else new_request_id()
+        note_request(g.request_id)
 
     # In this order: the key, the size, the login, the form's token.
     app.before_request(auth.guard)

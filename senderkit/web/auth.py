@@ -23,10 +23,11 @@ from senderkit.errors import (
     Unauthorized,
 )
 from senderkit.services.api_keys import Principal, find_principal
+from senderkit.web.exchanges import note_key
 from senderkit.web.extensions import current_request
 from senderkit.web.key_reads import KEY_READ, Found
 from senderkit.web.media_types import accepts_json
-from senderkit.web.operations import operation_of
+from senderkit.web.operations import Operation, operation_of
 from senderkit.web.runtime import runtime, runtime_of
 
 API_PREFIX: Final = "/v1"
@@ -58,16 +59,22 @@ def guard() -> None:
         return
     at_hand = runtime()
     found = _authenticate(asked, at_hand.reader)
+    note_key(found.key_public_id)
     at_hand.key_limits.check(found.key_public_id)
     g.principal = found
     operation = operation_of(current_app.view_functions[_endpoint(asked)])
     if not found.may(operation.scope):
         raise InsufficientScope(operation.scope.value)
     at_hand.usage.record(found.key_id, f"{asked.method} {asked.url_rule}", asked.remote_addr or "")
-    if not accepts_json(asked.headers.get("Accept", "")):
+    if not accepts_json(asked.headers.get("Accept", "")) and not _streams(asked, operation):
         raise NotAcceptable("This API answers in application/json only.")
     if asked.query_string and not operation.query:
         _refuse_query(asked.args)
+
+
+def _streams(asked: Request, operation: Operation) -> bool:
+    """Whether the query asks for a stream, which alone decides on one."""
+    return operation.streams_by is not None and bool(asked.args.get(operation.streams_by))
 
 
 def _authenticate(asked: Request, reader: Engine) -> Principal:

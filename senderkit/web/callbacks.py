@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 
 from senderkit.database import is_outage
@@ -94,9 +94,9 @@ def answer_for(error: Exception) -> Response:
     if isinstance(error, ApiError) and status_of(type(error)) < 500:
         return _plain(status_of(type(error)), error.message)
     if isinstance(error, ServiceUnavailable) or is_outage(error):
-        _log.error("database_error", request_id=g.get("request_id"), error=type(error).__name__)
+        _log.error("database_error", error=type(error).__name__)
         return _try_again(ServiceUnavailable().message)
-    _log.error("request_crashed", request_id=g.get("request_id"), exc_info=error)
+    _log.error("request_crashed", exc_info=error)
     return _plain(500, "Something went wrong on this server. It was logged.")
 
 

@@ -23,6 +23,7 @@ from senderkit.errors import (
     RateLimited,
     ServiceUnavailable,
     SlugTaken,
+    StreamsNotServed,
     TemplateArchived,
     Unauthorized,
     UnsupportedMediaType,
@@ -44,6 +45,7 @@ STATUSES: Final[tuple[tuple[type[ApiError], int], ...]] = (
     (UnsupportedMediaType, 415),
     (TemplateArchived, 422),
     (RateLimited, 429),
+    (StreamsNotServed, 501),
     (ServiceUnavailable, 503),
 )
 

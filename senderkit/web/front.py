@@ -1,8 +1,8 @@
 """The async front: one process, granian's event loop in front, Flask in a pool of threads behind.
 
 Requests are taken in whole by the event loop (see `intake`), then run by Flask in one of the pool's
-threads. What must stay open for long is served by the loop itself and needs no
-thread at all: the front was chosen for that.
+threads. What must stay open for long is served by the loop itself and needs no thread at all (see
+`streams`): the front was chosen for that.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
+from http import HTTPStatus
 from queue import SimpleQueue
 from typing import Any, Final
 from urllib.parse import quote
@@ -26,12 +27,16 @@ from granian.server.embed import Server
 
 from senderkit.acceptance import WAIT_SECONDS
 from senderkit.errors import ApiError, InvalidRequest
+from senderkit.metrics import Metrics
 from senderkit.web.auth import is_api_path, read_key
 from senderkit.web.bodies import BODY_FAULT
 from senderkit.web.deferral import DEFERRAL, Deferral
+from senderkit.web.exchanges import Exchange, Watch
 from senderkit.web.intake import Intake, Taken
 from senderkit.web.key_reads import KEY_READ, KeyReads
-from senderkit.web.runtime import runtime_of
+from senderkit.web.runtime import Runtime, runtime_of
+from senderkit.web.streams.opening import HANDOVER, Handover
+from senderkit.web.streams.writing import Streams
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +45,7 @@ _MOST_CONNECTIONS: Final = 8192
 _BACKLOG: Final = 1024
 _ONCE: Final = "idempotency-key"
 _BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_STREAMED: Final = frozenset({"GET", "HEAD"})
 _SENDS: Final = frozenset({"/v1/send", "/v1/send-raw"})
 _SEND_THREADS: Final = 2
 """For sends with small bodies, which wait for nothing: more threads would only take turns."""
@@ -115,15 +121,25 @@ class ThreadPool:
 
 
 class Front:
-    """The RSGI application that granian calls."""
+    """The RSGI application that granian calls.
 
-    def __init__(self, app: Flask, threads: int, loop: asyncio.AbstractEventLoop) -> None:
+    An application of somebody else's, without `at_hand`, is watched for nothing and has no streams.
+    """
+
+    def __init__(
+        self, app: Flask, threads: int, loop: asyncio.AbstractEventLoop, at_hand: Runtime | None
+    ) -> None:
         self._app = app
         self._loop = loop
         self._pool = ThreadPool(threads, loop)
         self._sends = ThreadPool(_SEND_THREADS, loop)
         self._keys = KeyReads(partial(read_key, app), loop)
         self._intake = Intake(loop, self._knows_key)
+        if at_hand is None:
+            self._watch, self._streams = Watch(Metrics(), None, logs_access=False), None
+        else:
+            self._watch = at_hand.watch
+            self._streams = Streams(at_hand.hub, self._pool.run, loop)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.method in _BODYLESS:
@@ -138,14 +154,42 @@ class Front:
     async def _answer(self, scope: Any, protocol: Any, taken: Taken) -> None:
         environ = _environ(scope, taken.body)
         environ[BODY_FAULT] = taken.fault or _find_header_fault(scope.headers)
-        if is_api_path(scope.path):
-            status, headers, content = await self._answer_of_api(environ, taken)
-        else:
-            status, headers, content = await self._run(environ)
+        exchange = self._watch.begin(environ)
+        if self._streams is not None and scope.method in _STREAMED:
+            await self._answer_or_stream(self._streams, environ, scope, protocol, exchange)
+            return
+        status, headers, content = await self._answer_of(environ, taken)
         if taken.fault is not None:
             # The rest of the body may still come: the connection cannot be used again.
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
+        exchange.end(status)
+
+    async def _answer_or_stream(
+        self,
+        streams: Streams,
+        environ: dict[str, Any],
+        scope: Any,
+        protocol: Any,
+        exchange: Exchange,
+    ) -> None:
+        """A stream is answered once its head goes out: how long it lasts says nothing of us."""
+        handover = environ[HANDOVER] = Handover()
+        try:
+            status, headers, content = await self._answer_of(environ, Taken())
+            if handover.opened is not None and status == HTTPStatus.OK:
+                exchange.end(status)
+                await streams.write(handover.opened, scope, protocol, headers)
+            else:
+                protocol.response_bytes(status, headers, content)
+                exchange.end(status)
+        finally:
+            handover.close()
+
+    async def _answer_of(self, environ: dict[str, Any], taken: Taken) -> Answer:
+        if is_api_path(environ["PATH_INFO"]):
+            return await self._answer_of_api(environ, taken)
+        return await self._run(environ)
 
     async def _answer_of_api(self, environ: dict[str, Any], taken: Taken) -> Answer:
         authorization = environ.get("HTTP_AUTHORIZATION")
@@ -177,6 +221,11 @@ class Front:
     async def _knows_key(self, authorization: str) -> bool:
         """For a look before a large body. What happened to the database the guard will say."""
         return await self._keys.read(authorization) is not None
+
+    async def end_streams(self) -> None:
+        """Nothing else would end them, and the server waits for each open answer."""
+        if self._streams is not None:
+            await self._streams.close()
 
     def close(self) -> None:
         """Finish what is queued, end the threads."""
@@ -261,10 +310,12 @@ def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
     return status, headers, content
 
 
-async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
-    """Serve any Flask application until SIGTERM or SIGINT."""
+async def serve_flask(
+    app: Flask, host: str, port: int, threads: int, at_hand: Runtime | None = None
+) -> None:
+    """Serve any Flask application until SIGTERM or SIGINT; `at_hand` is what ours has."""
     loop = asyncio.get_running_loop()
-    front = Front(app, threads, loop)
+    front = Front(app, threads, loop, at_hand)
     gc.collect()
     gc.freeze()  # what is there now stays: no collection need look at it
     server = Server(
@@ -280,12 +331,21 @@ async def serve_flask(app: Flask, host: str, port: int, threads: int) -> None:
     )
     # Not loop.add_signal_handler: asyncio hands signals through the pipe that wakes the loop, and
     # drops what finds the pipe full of wake-ups.
+    is_stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(is_stopping.set))
+    stopping = loop.create_task(_stop(is_stopping, front, server))
     try:
         await server.serve()
     finally:
+        stopping.cancel()
         front.close()
+
+
+async def _stop(is_stopping: asyncio.Event, front: Front, server: Server) -> None:
+    await is_stopping.wait()
+    await front.end_streams()
+    server.stop()  # type: ignore[no-untyped-call]
 
 
 def serve(app: Flask, *, host: str, port: int) -> None:
@@ -293,6 +353,6 @@ def serve(app: Flask, *, host: str, port: int) -> None:
     at_hand = runtime_of(app)
     at_hand.start()
     try:
-        asyncio.run(serve_flask(app, host, port, at_hand.settings.threads))
+        asyncio.run(serve_flask(app, host, port, at_hand.settings.threads, at_hand))
     finally:
         at_hand.close()

@@ -122,6 +122,8 @@ def _parameters(route: Route) -> Iterator[Json]:
         yield _query_parameter(name, parameter)
     if route.operation.is_idempotent_by_key:
         yield _IDEMPOTENCY_KEY
+    if route.operation.streams_by is not None:
+        yield _LAST_EVENT_ID
 
 
 def _query_parameter(name: str, parameter: QueryParameter) -> Json:
@@ -142,6 +144,15 @@ _IDEMPOTENCY_KEY: Final[Json] = {
     "description": "A text of your own for this send. A repeat within 30 days gets the first "
     "answer again and sends nothing, whatever its body says.",
     "schema": dict(IDEMPOTENCY_KEY_SCHEMA),
+}
+
+
+_LAST_EVENT_ID: Final[Json] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "Of a stream: the id of the last event that came whole. It goes on after that, "
+    "without the newest messages first.",
+    "schema": {"type": "string", "pattern": "^[0-9]{0,18}$"},
 }
 
 
@@ -189,6 +200,8 @@ def _answer(route: Route, refs: Mapping[Any, Json]) -> Json:
         "headers": headers,
         "content": {_JSON: {"schema": refs[operation.answer]}},
     }
+    if operation.streams_by is not None:
+        written["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     if operation.links:
         links = operation.links.items()
         written["links"] = {camel(name): _link(name, sources) for name, sources in links}

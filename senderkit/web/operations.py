@@ -39,6 +39,7 @@ class Operation:
 
     `answer` is a `TypedDict` of `web.wire`, sent with `status`. `query` are the names that the
     view reads itself; a route without any refuses every query. `raises` are the errors of its own.
+    With `streams_by`, a name of the query, the answer is an event stream whenever it has a value.
     `links` say what to do with the answer: operation -> where its path parameters come from.
     """
 
@@ -47,6 +48,7 @@ class Operation:
     status: int = 200
     body: JsonBody | None = None
     query: Mapping[str, QueryParameter] = field(default_factory=dict)
+    streams_by: str | None = None
     is_idempotent_by_key: bool = False
     raises: tuple[type[ApiError], ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, current_app
 from sqlalchemy import Engine
 
+from senderkit import __version__
 from senderkit.acceptance import AcceptanceWriter
+from senderkit.calls import Calls
 from senderkit.crypto import Signer, Vault, new_secret
 from senderkit.database import single_reads
 from senderkit.dispatcher import Dispatcher
 from senderkit.domain import Clock
+from senderkit.errors import SettingsError
 from senderkit.followers import Followers
 from senderkit.http_client import HttpClient
+from senderkit.metrics import Metrics
 from senderkit.services.api_keys import UsageRecorder
 from senderkit.services.breakers import Breakers
 from senderkit.services.channels import Channels
@@ -26,17 +31,27 @@ from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.receipts import ReceiptPoller
+from senderkit.services.rollups import Rollups
 from senderkit.services.sending import Sending
 from senderkit.services.team_mail import TeamMail
 from senderkit.services.webhook_endpoints import WebhookEndpoints
 from senderkit.settings import Settings, kept_encryption_keys
+from senderkit.web.exchanges import Watch
+from senderkit.web.streams.hub import Hub
 from senderkit.webhook_calls import MOST_REPLY_BYTES, TIMEOUTS
 from senderkit.webhook_dispatcher import WebhookDispatcher
+
+if TYPE_CHECKING:
+    from senderkit.tracing import Tracing
 
 _EXTENSION: Final = "senderkit"
 _UNSUBSCRIBE_SALT: Final = "unsubscribe"
 _KEY_FORM_SALT: Final = "key-form"
 UNSUBSCRIBE_PATH: Final = "/unsubscribe"
+_NO_TRACING: Final = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, and the library for them is not installed ({}): "
+    "pip install 'senderkit-server[otel]', or set OTEL_SDK_DISABLED=true."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +80,14 @@ class Runtime:
     endpoints: WebhookEndpoints
     webhooks: WebhookDispatcher
     followers: Followers
+    hub: Hub
     unsubscribe_signer: Signer
     key_form_signer: Signer
     key_limits: KeyLimits
     login_limits: LoginLimits
+    metrics: Metrics
+    tracing: Tracing | None
+    watch: Watch
     setup_token: str
 
     def start(self) -> None:
@@ -81,6 +100,7 @@ class Runtime:
 
     def close(self) -> None:
         """Commit what waits, finish what is under way, release the database."""
+        self.hub.close()
         self.receipts.close()
         self.followers.close()
         self.writer.close()
@@ -89,11 +109,30 @@ class Runtime:
         self.usage.close()
         self.http.close()
         self.webhook_http.close()
+        if self.tracing is not None:
+            self.tracing.close()
         self.engine.dispose()
 
 
-def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
+def open_tracing(settings: Settings) -> Tracing | None:
+    """What traces are exported by, or None while they are off.
+
+    Raises `SettingsError` when the library for it is not installed.
+    """
+    if not settings.exports_traces:
+        return None
+    try:
+        from senderkit import tracing  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise SettingsError([_NO_TRACING.format(error.name)]) from error
+    return tracing.exporting(version=__version__)
+
+
+def build_runtime(
+    settings: Settings, engine: Engine, clock: Clock, tracing: Tracing | None = None
+) -> Runtime:
     """Wire the parts on an engine; no thread runs yet."""
+    metrics = Metrics()
     reader = single_reads(engine)
     vault = Vault(settings.encryption_keys, partial(kept_encryption_keys, settings))
     http = HttpClient(allow_private_addresses=settings.allow_private_addresses)
@@ -110,18 +149,20 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
     preparing = Preparing(reader, compiled, connections, breakers, signer, unsubscribe_url, clock)
     endpoints = WebhookEndpoints(vault, webhook_http)
     mail = TeamMail(reader, connections, clock)
-    webhooks = WebhookDispatcher(engine, webhook_http, endpoints, mail, clock)
+    webhooks = WebhookDispatcher(engine, webhook_http, endpoints, mail, clock, metrics, tracing)
+    hub = Hub(engine, clock)
     dispatcher = Dispatcher(
         engine,
         preparing,
-        connections,
+        Calls(preparing, connections, clock, metrics, tracing, workers=settings.workers),
         breakers,
         clock,
-        workers=settings.workers,
+        metrics,
         repeats_in_doubt=settings.repeat_in_doubt,
-        on_changes=webhooks.wake,
+        on_changes=partial(_call_all, (webhooks.wake, hub.wake)),
     )
-    writer = AcceptanceWriter(engine, clock, dispatcher.wake)
+    wake = partial(_call_all, (dispatcher.wake, hub.wake))
+    writer = AcceptanceWriter(engine, clock, wake, metrics)
     return Runtime(
         settings=settings,
         clock=clock,
@@ -141,13 +182,22 @@ def build_runtime(settings: Settings, engine: Engine, clock: Clock) -> Runtime:
         early_reports=EarlyReports(reader),
         endpoints=endpoints,
         webhooks=webhooks,
-        followers=Followers(engine, ()),
+        followers=Followers(engine, (Rollups(),)),
+        hub=hub,
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),
         key_limits=KeyLimits(settings.rate_limit_per_minute, clock),
         login_limits=LoginLimits(clock),
+        metrics=metrics,
+        tracing=tracing,
+        watch=Watch(metrics, tracing, logs_access=settings.access_log),
         setup_token=new_secret(),
     )
+
+
+def _call_all(calls: Iterable[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 def attach(app: Flask, runtime: Runtime) -> None:

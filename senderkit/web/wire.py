@@ -360,7 +360,10 @@ class ErrorDetailJson(TypedDict):
     message: Annotated[str, Field(description="For people.")]
     issues: NotRequired[Annotated[list[IssueJson], Field(description="Every bad field at once.")]]
     limit: NotRequired[
-        Annotated[int, Field(description="With `rate_limited`: requests a minute.", ge=1)]
+        Annotated[
+            int,
+            Field(description="With `rate_limited`: requests a minute, or streams at once.", ge=1),
+        ]
     ]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.bench import client, delivering, minting, reading, throughput
+from tests.bench import client, delivering, listening, minting, overview, reading, throughput
 from tests.bench.houses import POSTGRES, SQLITE, Grounds
 from tests.bench.machine import facts
 from tests.bench.measures import Figure, Options, table
@@ -25,7 +25,9 @@ GROUPS: Final[Mapping[str, Group]] = {
     "context": throughput.context_figures,
     "send": throughput.send_figures,
     "burst": throughput.burst_figures,
+    "listeners": listening.listener_figures,
     "lists": reading.list_figures,
+    "overview": overview.overview_figures,
     "json": reading.json_figures,
     "dispatch": delivering.dispatch_figures,
     "http": delivering.http_figures,

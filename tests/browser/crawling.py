@@ -40,8 +40,10 @@ def _kind(path: str) -> str:
 
 
 def _links(visitor: Visitor) -> list[str]:
+    # Not `link.href`: of a link within a drawing that is no text.
     hrefs: list[str] = visitor.page.evaluate(
-        "[...document.querySelectorAll('a[href]:not([download])')].map(link => link.href)"
+        "[...document.querySelectorAll('a[href]:not([download])')]"
+        ".map(link => new URL(link.getAttribute('href'), document.baseURI).href)"
     )
     paths = (
         href.removeprefix(visitor.url).partition("#")[0]

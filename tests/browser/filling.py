@@ -29,6 +29,9 @@ class App:
     def get(self, path: str) -> dict[str, Any]:
         return self._call("GET", path, None)
 
+    def delete(self, path: str) -> dict[str, Any]:
+        return self._call("DELETE", path, None)
+
     def _call(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
         request = urllib.request.Request(
             f"{self.server.url}{path}",

@@ -154,32 +154,6 @@ def open_stream(handler: Handler, first: bytes = b"") -> None:
     handler.wfile.write(head + first)
 
 
-class WithTail:
-    """A line to the real server that speaks `tail=1`, which that server does not do yet.
-
-    Its stream holds the message that was sent last, as delivered, and ends.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._newest: dict[str, Any] = {}
-
-    def __call__(self, handler: Handler, request: Request) -> None:
-        if "tail=1" in request.path:
-            open_stream(handler, f"data: {json.dumps(self._newest)}\n\n".encode())
-            handler.end()
-            return
-        status, body, headers = forward(self._url, request)
-        if request.path == "/v1/send" and status == 202:
-            self._remember(json.loads(body)["id"], request)
-        handler.reply(status, body, headers)
-
-    def _remember(self, message_id: str, request: Request) -> None:
-        asked = Request("GET", f"/v1/messages/{message_id}", request.headers, b"")
-        _, body, _ = forward(self._url, asked)
-        self._newest = json.loads(body) | {"status": "delivered"}
-
-
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 

@@ -17,7 +17,6 @@ from senderkit.client import SenderKit, errors
 from senderkit.client.integrations.django import reset_client
 from senderkit.client.integrations.fastapi import get_senderkit
 from senderkit.client.resources import Messages, Templates
-from tests.client import scripted as play
 from tests.client.conftest import Home
 from tests.serving import TOP
 
@@ -44,22 +43,21 @@ def names(home: Home, monkeypatch: pytest.MonkeyPatch) -> Any:
     reset_client()
     made: dict[str, Any] = {"__name__": "docs"}
     opened: set[SenderKit] = set()
-    with play.scripted(play.WithTail(home.url)) as line:
-        monkeypatch.setenv("SENDERKIT_BASE_URL", line.url)
-        for language, snippet in SNIPPET.findall(PAGE):
-            assert language == "python"
-            if snippet.startswith("# settings.py"):
-                exec(compile(snippet, "settings.py", "exec"), made)  # noqa: S102
-                for name in ("SENDERKIT", "EMAIL_BACKEND"):
-                    monkeypatch.setattr(settings, name, made[name], raising=False)
-            else:
-                exec(compile(snippet, "docs/python.md", "exec"), made)  # noqa: S102
-            opened.add(made["sk"])
-        yield made
-        for client in opened:
-            client.close()
-        made["senderkit"].client.close()
-        reset_client()
+    monkeypatch.setenv("SENDERKIT_BASE_URL", home.url)
+    for language, snippet in SNIPPET.findall(PAGE):
+        assert language == "python"
+        if snippet.startswith("# settings.py"):
+            exec(compile(snippet, "settings.py", "exec"), made)  # noqa: S102
+            for name in ("SENDERKIT", "EMAIL_BACKEND"):
+                monkeypatch.setattr(settings, name, made[name], raising=False)
+        else:
+            exec(compile(snippet, "docs/python.md", "exec"), made)  # noqa: S102
+        opened.add(made["sk"])
+    yield made
+    for client in opened:
+        client.close()
+    made["senderkit"].client.close()
+    reset_client()
 
 
 def test_every_snippet_runs_and_does_what_it_says(names: dict[str, Any], sk: SenderKit) -> None:

@@ -22,8 +22,6 @@ from senderkit.client.resources import (
     Templates,
 )
 from senderkit.client.webhooks import WebhookVerifier
-from tests.client import scripted as play
-from tests.client.conftest import Home
 
 PAIRS: Final[tuple[tuple[type, type], ...]] = (
     (SenderKit, AsyncSenderKit),
@@ -46,16 +44,12 @@ def names_at_hand(sk: SenderKit) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("client_environment")
-def test_every_example_runs(home: Home, sk: SenderKit) -> None:
+def test_every_example_runs(sk: SenderKit) -> None:
     finder = doctest.DocTestFinder(exclude_empty=True)
     runner = doctest.DocTestRunner()
-    line = play.scripted(play.WithTail(home.url))
-    with line as server, SenderKit(home.test_key, base_url=server.url) as tailing:
-        for module in modules():
-            for test in finder.find(module, extraglobs=names_at_hand(sk)):
-                if test.name.endswith("Messages.tail"):
-                    test.globs["sk"] = tailing
-                runner.run(test)
+    for module in modules():
+        for test in finder.find(module, extraglobs=names_at_hand(sk)):
+            runner.run(test)
 
     assert runner.summarize(verbose=False) == (0, runner.tries)
     assert runner.tries > 40

@@ -1,6 +1,7 @@
 """`messages.tail`: the stream's format, and how it goes on after a break, over real sockets.
 
-The server here speaks the contract's `tail=1` by script; `test_streams.py` has the bytes.
+The server here speaks the contract's `tail=1` by script, and at the end of the file it is our own;
+`test_streams.py` has the bytes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from senderkit.client import transport as transport_module
 from senderkit.domain import Mode
 from senderkit.keys import mint
 from tests.client import scripted as play
+from tests.client.conftest import Home
 from tests.client.scripted import Server, Step, scripted
 
 KEY = mint(Mode.TEST).token
@@ -52,16 +54,20 @@ READY = b"event: ready\ndata: {}\n\n"
 HEARTBEAT = b": still here\n\n"
 
 
-def follow_plain(url: str, count: int, *, max_retries: int = 2, **more: Any) -> list[str]:
-    sk = SenderKit(KEY, base_url=url, max_retries=max_retries)
+def follow_plain(
+    url: str, count: int, *, key: str = KEY, max_retries: int = 2, **more: Any
+) -> list[str]:
+    sk = SenderKit(key, base_url=url, max_retries=max_retries)
     with sk, contextlib.closing(sk.messages.tail(**more)) as messages:
         return [f"{m.public_id} {m.status}" for m in islice(messages, count)]
 
 
-def follow_awaited(url: str, count: int, *, max_retries: int = 2, **more: Any) -> list[str]:
+def follow_awaited(
+    url: str, count: int, *, key: str = KEY, max_retries: int = 2, **more: Any
+) -> list[str]:
     async def main() -> list[str]:
         found: list[str] = []
-        sk = AsyncSenderKit(KEY, base_url=url, max_retries=max_retries)
+        sk = AsyncSenderKit(key, base_url=url, max_retries=max_retries)
         async with sk, contextlib.aclosing(sk.messages.tail(**more)) as messages:
             async for m in messages:
                 found.append(f"{m.public_id} {m.status}")
@@ -238,3 +244,45 @@ def test_leaving_the_loop_closes_the_connection(follow: Follow) -> None:
     with scripted(until_gone) as server:
         follow(server.url, 1)
         assert gone.wait(10)
+
+
+# -- our own server -----------------------------------------------------------------------------
+
+
+def test_our_server_is_followed_and_gone_on_with(home: Home, sk: SenderKit, follow: Follow) -> None:
+    tag = {"run": f"tail-{follow.__name__}"}
+    first = sk.send("welcome", "ada@example.com", metadata=tag)
+    sk.messages.wait(first.id, until="delivered")
+    assert follow(home.url, 1, key=home.test_key, metadata=tag) == [f"{first.id} delivered"]
+
+    taken: list[str] = []
+
+    def take() -> None:
+        taken.extend(follow(home.url, 2, key=home.test_key, metadata=tag, status="delivered"))
+
+    following = threading.Thread(target=take)
+    following.start()
+    second = sk.send("welcome", "bob@example.com", metadata=tag)
+    following.join(30)
+    assert taken == [f"{first.id} delivered", f"{second.id} delivered"]
+
+
+def test_a_place_on_our_server_resumes(home: Home, sk: SenderKit, follow: Follow) -> None:
+    tag = {"run": f"resume-{follow.__name__}"}
+    sent = [sk.send("welcome", "ada@example.com", metadata=tag).id for _ in range(3)]
+    for each in sent:
+        sk.messages.wait(each, until="delivered")
+    found = follow(home.url, 3, key=home.test_key, metadata=tag, last_event_id="0")
+    assert set(found) == {f"{each} delivered" for each in sent}
+
+
+def test_what_our_server_refuses_is_told(home: Home, follow: Follow) -> None:
+    for key, more, status in (
+        (mint(Mode.TEST).token, {}, 401),
+        (home.scoped_keys["send"], {}, 403),
+        (home.test_key, {"status": "nonsense"}, 400),
+        (home.test_key, {"last_event_id": "x"}, 400),
+    ):
+        with pytest.raises(SenderKitApiError) as caught:
+            follow(home.url, 1, key=key, **more)
+        assert caught.value.status == status

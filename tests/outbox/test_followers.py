@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Barrier, Thread
 
 import pytest
@@ -9,7 +10,11 @@ from sqlalchemy import Connection, insert, select, text
 
 from senderkit.database import open_engine
 from senderkit.followers import Followers, Span
+from senderkit.metrics import Metrics
 from senderkit.models import ChangeFollower
+from senderkit.web.metrics import StateCollector
+from senderkit.web.runtime import attach
+from tests.figures import figures
 from tests.make import House, wait_until
 
 
@@ -80,6 +85,21 @@ def test_one_that_fails_does_not_keep_the_others(house: House) -> None:
     followers.close()
 
     assert followers.lags() == {"broken": newest(house), "sound": 0}
+
+
+def test_one_that_is_behind_is_told_and_leaves_readyz_green(house: House) -> None:
+    broken, metrics = Reader("broken"), Metrics()
+    broken.fails = True
+    followers = Followers(house.runtime.engine, [broken])
+    at_hand = replace(house.runtime, followers=followers, metrics=metrics)
+    metrics.add(StateCollector(at_hand))
+    attach(house.app, at_hand)
+    at_hand.start()
+    house.api().send()
+
+    assert figures(house).value("follower_lag_changes", follower="broken") == newest(house) > 0
+    assert house.anonymous().get("/readyz").status_code == 200
+    followers.close()
 
 
 def test_two_processes_take_in_each_change_once(house: House, database_url: str) -> None:

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from senderkit import dispatcher
 from senderkit.domain import Outgoing, Receipt
 from senderkit.models import Message
 from tests.conftest import MakeApp, RegisterProvider
+from tests.figures import figures
 from tests.make import START, Api, FakeClock, House, wait_until
 from tests.outbox.conftest import (
     FakeProvider,
@@ -319,6 +320,37 @@ def test_a_stalled_loop_turns_readyz_red(running: House, hanging: FakeProvider) 
     running.clock.advance(seconds=25)
 
     assert not is_ready(running)
+
+
+@pytest.mark.parametrize("name", ["dispatcher", "webhooks"])
+def test_a_thread_that_is_stuck_in_its_turn_turns_readyz_red_within_30_seconds(
+    running: House, name: str
+) -> None:
+    """The thread lives, and hangs in the middle of what it does."""
+    is_stuck, may_go_on = threading.Event(), threading.Event()
+
+    def hang(*_: Any) -> None:
+        if threading.current_thread().name == name:
+            is_stuck.set()
+            may_go_on.wait()
+
+    def is_green() -> bool:
+        checks: dict[str, bool] = running.anonymous().get("/readyz").json["checks"]  # type: ignore[index]
+        return checks[name]
+
+    wait_until(is_green)
+    event.listen(running.runtime.engine, "before_cursor_execute", hang)
+    try:
+        wait_until(is_stuck.is_set)
+        running.clock.advance(seconds=10)
+        assert is_green()
+        running.clock.advance(seconds=20)
+        assert not is_green()
+        assert figures(running).value("loop_alive", loop=name) == 0
+    finally:
+        may_go_on.set()
+        event.remove(running.runtime.engine, "before_cursor_execute", hang)
+    wait_until(is_green)
 
 
 def test_a_provider_that_hangs_leaves_readyz_green(running: House, hanging: FakeProvider) -> None:

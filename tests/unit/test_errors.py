@@ -31,6 +31,8 @@ CODES = {
     "SlugTaken": "slug_taken",
     "TemplateArchived": "template_archived",
     "RateLimited": "rate_limited",
+    "TooManyStreams": "rate_limited",
+    "StreamsNotServed": "not_implemented",
     "ServiceUnavailable": "unavailable",
 }
 """What callers branch on: a change here breaks somebody's program."""

@@ -74,6 +74,8 @@ GOOD: Final[dict[str, list[tuple[str, str, Any]]]] = {
     "DISPATCHER": [("off", "dispatcher", False), ("Yes", "dispatcher", True)],
     "ALLOW_PRIVATE_ADDRESSES": [("1", "allow_private_addresses", True)],
     "LOG_LEVEL": [("DEBUG", "log_level", "debug"), ("error", "log_level", "error")],
+    "ACCESS_LOG": [("on", "access_log", True)],
+    "METRICS_TOKEN": [("a-token-of-16-ch", "metrics_token", "a-token-of-16-ch")],
     "DEBUG": [("on", "debug", True), ("0", "debug", False)],
 }
 """Beside each setting texts, the field they fill and what it then holds."""
@@ -136,6 +138,8 @@ BAD: Final[dict[str, list[str]]] = {
     "DISPATCHER": ["maybe", "2"],
     "ALLOW_PRIVATE_ADDRESSES": ["maybe", "2"],
     "LOG_LEVEL": ["verbose", "20"],
+    "ACCESS_LOG": ["maybe"],
+    "METRICS_TOKEN": ["fifteen-letters", "sixteen letters!", "sechzehn-Zeichen-ü"],
     "DEBUG": ["maybe"],
 }
 """Beside each setting texts that must be refused."""
@@ -583,3 +587,41 @@ def test_processes_that_start_together_agree_on_the_secrets(tmp_path: Path) -> N
 
     assert len(found) == 1
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"secret.key", "encryption.key"}
+
+
+# -- traces -----------------------------------------------------------------------------------
+
+COLLECTOR: Final = "http://127.0.0.1:4318"
+
+
+def load_beside(data_dir: Path, **variables: str) -> Settings:
+    """Settings beside variables that are not ours."""
+    return load_settings({"SENDERKIT_DATA_DIR": str(data_dir)} | variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "exports"),
+    [
+        ({}, False),
+        ({"OTEL_SERVICE_NAME": "mail"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": " "}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{COLLECTOR}/v1/traces"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_SDK_DISABLED": "TRUE"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_TRACES_EXPORTER": "none"}, False),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": COLLECTOR}, False),
+    ],
+)
+def test_traces_are_exported_where_a_collector_is_named(
+    tmp_path: Path, variables: dict[str, str], exports: bool
+) -> None:
+    assert load_beside(tmp_path / "data", **variables).exports_traces is exports
+
+
+def test_a_protocol_for_traces_that_is_not_spoken_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="http/protobuf"):
+        load_beside(
+            tmp_path / "data",
+            OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR,
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+        )

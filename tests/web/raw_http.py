@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-_SECONDS = 20
+SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Connection:
     """One connection to a server. Use it in a `with` block."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=_SECONDS)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = self._socket.makefile("rb")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Table, select
+from sqlalchemy import Column, Select, Table, select
 
 from senderkit.domain import Channel, SuppressionReason
 from senderkit.models import Base
@@ -81,8 +81,7 @@ def furnish(house: House) -> Furnished:
         ("api", "slug"): "welcome",
         ("api", "number"): 1,
         ("messages", "public_id"): message_id,
-        ("templates", "slug"): "welcome",
-        ("templates", "number"): 1,
+        **{(f"template_{side}", "slug"): "welcome" for side in ("editor", "versions", "settings")},
         ("channels", "connection_id"): connection_id,
         ("channels", "provider"): "smtp",
         ("webhooks", "public_id"): endpoint_id,
@@ -100,9 +99,14 @@ def stored(house: House) -> dict[str, list[Any]]:
     """Every row of every table, without the uses of keys, which are written in the background."""
     with house.runtime.reader.connect() as connection:
         return {
-            table.name: [tuple(row) for row in connection.execute(select(*_columns(table)))]
+            table.name: [tuple(row) for row in connection.execute(_rows(table))]
             for table in Base.metadata.sorted_tables
         }
+
+
+def _rows(table: Table) -> Select[Any]:
+    """In an order of its own: on Postgres a row that was written last is read last."""
+    return select(*_columns(table)).order_by(*table.primary_key.columns)
 
 
 def _columns(table: Table) -> list[Column[Any]]:

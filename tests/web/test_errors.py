@@ -66,6 +66,7 @@ TABLE: Final[dict[tuple[int, str], Callable[[House], TestResponse]]] = {
     (422, "template_archived"): lambda house: house.api().post(
         "/v1/send", {"template": "old", "to": "ada@example.com"}
     ),
+    (501, "not_implemented"): lambda house: house.api().get("/v1/messages?tail=1"),
 }
 ELSEWHERE: Final = {(429, "rate_limited"), (503, "unavailable"), (500, "internal_error")}
 

@@ -144,7 +144,8 @@ def test_nothing_of_the_machinery_shows(document: Document) -> None:
 
 
 def test_the_query_of_the_list_is_the_one_that_is_read(document: Document) -> None:
-    parameters = document.operation("listMessages")["parameters"]
+    everything = document.operation("listMessages")["parameters"]
+    parameters = [parameter for parameter in everything if parameter["in"] == "query"]
     assert {parameter["name"] for parameter in parameters} == set(LIST_MESSAGES_QUERY)
     for parameter in parameters:
         name = parameter["name"]
@@ -153,6 +154,22 @@ def test_the_query_of_the_list_is_the_one_that_is_read(document: Document) -> No
             parse_list_messages([pair])
         except InvalidRequest as error:
             assert {issue.code for issue in error.issues} == {"invalid_value"}  # noqa: PT017
+
+
+def test_the_list_can_be_a_stream_and_says_how_it_resumes(document: Document) -> None:
+    operation = document.operation("listMessages")
+    headers = [each["name"] for each in operation["parameters"] if each["in"] == "header"]
+    assert headers == ["Last-Event-ID"]
+    assert set(operation["responses"]["200"]["content"]) == {
+        "application/json",
+        "text/event-stream",
+    }
+    streams = [
+        path
+        for _, path, each in document.operations()
+        if "text/event-stream" in each["responses"].get("200", {}).get("content", {})
+    ]
+    assert streams == ["/v1/messages"]
 
 
 # -- what is answered is what is documented -------------------------------------------------------
@@ -235,6 +252,7 @@ FAILS: Final[dict[tuple[str, str], Request]] = {
     ("renderTemplate", "version_not_found"): lambda api: api.post(
         "/v1/templates/old/render", {"version": 9}
     ),
+    ("listMessages", "not_implemented"): lambda api: api.get("/v1/messages?tail=1"),
 }
 LIVE: Final[dict[tuple[str, str], Request]] = {
     ("send", "provider_not_configured"): lambda api: api.post(

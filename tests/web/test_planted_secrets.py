@@ -117,7 +117,7 @@ def bench(provider: str, trusted: Authority) -> Iterator[Bench]:
 
 @pytest.fixture
 def planted(make_app: MakeApp, clock: FakeClock, bench: Bench, provider: str) -> Planted:
-    house = House(make_app(ALLOW_PRIVATE_ADDRESSES="1"), clock)
+    house = House(make_app(ALLOW_PRIVATE_ADDRESSES="1", ACCESS_LOG="1"), clock)
     house.set_up()
     secret = [bench.credentials[field.name] for field in secret_fields(provider)]
     assert all(secret), "a bench fills in every secret field"
@@ -205,7 +205,8 @@ def test_a_secret_is_seen_nowhere_again(
     told = "\n".join(caplog.handler.format(record) for record in records)
     for log in (told, *capfd.readouterr()):
         planted.assert_unseen(log, "the log")
-    for path in ("/", "/channels", planted.path, f"{planted.path}/remove", "/suppressions"):
+    pages = ("/", "/channels", planted.path, f"{planted.path}/remove", "/suppressions", "/metrics")
+    for path in pages:
         planted.assert_unseen(planted.owner.get(path).text, path)
     look_at_every_message(planted)
     for file in (path for path in tmp_path.rglob("*") if path.is_file()):

@@ -27,7 +27,7 @@ def test_looking_at_any_page_changes_no_row(house: House) -> None:
 
 
 OPEN: Final = {
-    *("static", "healthz", "readyz", "openapi", "docs"),
+    *("static", "healthz", "readyz", "metrics", "openapi", "docs"),
     *("access.setup", "access.set_up", "access.login", "access.log_in"),
     *("unsubscribe.show", "unsubscribe.one_click", "hooks.take"),
 }

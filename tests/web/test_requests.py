@@ -223,10 +223,6 @@ def test_an_empty_query_is_no_query(api: Api) -> None:
     assert api.get("/v1/context?").status_code == 200
 
 
-def test_tail_is_unknown_for_now(api: Api) -> None:
-    assert outcome(api.get("/v1/messages?tail=1")) == (400, "invalid_request")
-
-
 def test_an_unknown_field_of_a_body_is_refused_on_every_route(house: House) -> None:
     house.template("x")
     api = house.api()

@@ -20,7 +20,9 @@ def guarded(house: House) -> Iterator[WebhookDispatcher]:
     at_hand = house.runtime
     http = HttpClient(resolver=resolve_offline, timeouts=Timeouts(1, 1, 1))
     mail = TeamMail(at_hand.reader, at_hand.connections, house.clock)
-    yield WebhookDispatcher(at_hand.engine, http, at_hand.endpoints, mail, house.clock)
+    yield WebhookDispatcher(
+        at_hand.engine, http, at_hand.endpoints, mail, house.clock, at_hand.metrics
+    )
     http.close()
 
 

@@ -10,6 +10,7 @@ from senderkit.web.dashboard import (
     access,
     channels,
     keys,
+    message_stream,
     messages,
     overview,
     styleguide,
@@ -31,6 +32,7 @@ from senderkit.web.runtime import runtime_of
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
     *(template_editor, template_versions, template_settings, suppressions, unsubscribe),
+    message_stream,
 )
 
 

@@ -72,9 +72,9 @@ def page_for(error: Exception) -> Response:
         status = status_of(type(error))
         return _page(status, _words(status)[0], error.message, headers_of(error))
     if isinstance(error, ServiceUnavailable) or is_outage(error):
-        _log.error("database_error", request_id=g.get("request_id"), error=type(error).__name__)
+        _log.error("database_error", error=type(error).__name__)
         return _page(503, *_words(503), headers_of(ServiceUnavailable()))
-    _log.error("request_crashed", request_id=g.get("request_id"), exc_info=error)
+    _log.error("request_crashed", exc_info=error)
     return _page(500, *_CRASH)
 
 

@@ -6,6 +6,7 @@ this very server but what `FOREIGN_FORMS` lists. /v1 has its own guard and takes
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from senderkit.services import access
 from senderkit.web.auth import is_api_path
 from senderkit.web.bodies import MAX_PAGE_BODY_BYTES
 from senderkit.web.dashboard import sessions
+from senderkit.web.exchanges import note_member
 from senderkit.web.extensions import session
 from senderkit.web.runtime import runtime
 
@@ -25,6 +27,7 @@ PUBLIC: Final = frozenset(
         "static",
         "healthz",
         "readyz",
+        "metrics",
         "openapi",
         "docs",
         "access.setup",
@@ -40,6 +43,10 @@ PUBLIC: Final = frozenset(
 
 FOREIGN_FORMS: Final = frozenset({"unsubscribe.one_click", "hooks.take"})
 """What may be posted from anywhere, without a CSRF token: its own signature is the proof."""
+
+BACKGROUND: Final = frozenset({"message_stream.stream"})
+"""What a page asks for by itself: to nobody's login it answers nothing, where a person would be
+asked to log in. A browser takes that as the end of a stream, and does not come back."""
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _URL_ENCODED: Final = "application/x-www-form-urlencoded"
@@ -101,8 +108,9 @@ def _host_of(address: str) -> str | None:
 def _check_login() -> ResponseReturnValue | None:
     signed_in = sessions.find_signed_in()
     if signed_in is None:
-        return _ask_to_log_in()
+        return ("", HTTPStatus.NO_CONTENT) if request.endpoint in BACKGROUND else _ask_to_log_in()
     g.member = signed_in.member
+    note_member(signed_in.member.public_id)
     sessions.note_seen()
     return None
 

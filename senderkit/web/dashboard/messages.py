@@ -18,10 +18,12 @@ from senderkit.services import api_keys, browsing, delivery, details, reports, t
 from senderkit.services.browsing import NO_MESSAGES, MessagePage
 from senderkit.services.channel_list import provider_label
 from senderkit.services.details import MessageDetails
+from senderkit.services.following import newest_number
 from senderkit.services.reports import TimelineRow
 from senderkit.services.sending import stored_envelope
 from senderkit.web.dashboard import wording
 from senderkit.web.dashboard.frame import Viewer, page, viewer
+from senderkit.web.dashboard.message_stream import find_stream_url
 from senderkit.web.dashboard.preview import shown_html, shows_pictures_from_elsewhere
 from senderkit.web.dashboard.visitors import base_url
 from senderkit.web.extensions import session
@@ -34,7 +36,9 @@ pages.add_app_template_filter(wording.shown_size, "size")
 pages.add_app_template_filter(provider_label, "provider")
 pages.add_app_template_filter(wording.shown_duration, "milliseconds")
 
-_FILTERS: Final = ("status", "channel", "template", "key", "q", "from", "to")
+_FILTERS: Final = (
+    *("status", "channel", "template", "provider", "key", "reason", "q", "from", "to"),
+)
 _PLACES: Final = ("before", "after")
 _MAX_CHOICES: Final = 100
 _MAX_JSON: Final = 50_000
@@ -55,11 +59,17 @@ def index() -> ResponseReturnValue:
     """One page of the mode shown, newest first; a filter that cannot be read is told, not 500."""
     looking = viewer()
     chosen = {name: request.args.get(name) or None for name in _FILTERS}
+    seen = _newest_number()  # before the page is read: what comes in between is news
     try:
         query = parse_browse_messages({name: request.args[name] for name in _asked()})
-        return _list_page(looking, chosen, _browse(looking, query), ())
+        return _list_page(looking, chosen, _browse(looking, query), (), seen=seen)
     except InvalidRequest as error:
         return _list_page(looking, chosen, NO_MESSAGES, error.issues), 400
+
+
+def _newest_number() -> int:
+    with runtime().reader.connect() as connection:
+        return newest_number(connection)
 
 
 def _asked() -> Iterable[str]:
@@ -76,18 +86,23 @@ def _list_page(
     chosen: Mapping[str, str | None],
     found: MessagePage,
     issues: Iterable[Issue],
+    *,
+    seen: int | None = None,
 ) -> str:
+    problems = {_field_of(issue): issue.message for issue in reversed(list(issues))}
     return page(
         "messages/index.html",
         "messages",
         rows=found.rows,
         chosen=chosen,
-        problems={_field_of(issue): issue.message for issue in reversed(list(issues))},
+        problems=problems,
         any=bool(found.rows) or _has_messages(looking),
         shown=f"{len(found.rows)}{'+' if found.older else ''}",
         newer_url=_place_url(chosen, after=found.newer),
         older_url=_place_url(chosen, before=found.older),
         base_url=base_url(request, runtime().settings.public_url),
+        stream_url=None if seen is None else find_stream_url(looking, chosen, seen),
+        reason_words=None if problems else _find_reason_words(chosen["reason"]),
         **_choices(looking),
     )
 
@@ -96,6 +111,13 @@ def _field_of(issue: Issue) -> str:
     """A cursor that an older page gave is named as the API's list names it."""
     name = str(issue.path[0]) if issue.path else "before"
     return "before" if name in {"cursor", *_PLACES} else name
+
+
+def _find_reason_words(reason: str | None) -> str | None:
+    if reason is None:
+        return None
+    with runtime().reader.connect() as connection:
+        return browsing.find_reason_words(connection, reason)
 
 
 def _has_messages(looking: Viewer) -> bool:

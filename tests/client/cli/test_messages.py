@@ -15,7 +15,6 @@ import pytest
 from senderkit.client import EmailContent, SenderKit
 from tests.client import scripted as play
 from tests.client.cli.conftest import Cli
-from tests.client.conftest import Home
 
 
 def test_a_list_is_a_table_for_people_and_the_answer_for_scripts(cli: Cli, sk: SenderKit) -> None:
@@ -99,31 +98,38 @@ def test_waiting_ends_well_or_says_why_not(cli: Cli, sk: SenderKit) -> None:
     )
 
 
-def test_a_server_without_a_tail_is_said(cli: Cli) -> None:
-    assert cli.fails("messages", "tail").startswith("this server cannot be followed.")
+@pytest.mark.parametrize(("status", "code"), [(501, "not_implemented"), (406, "not_acceptable")])
+def test_a_server_without_a_tail_is_said(cli: Cli, status: int, code: str) -> None:
+    with play.scripted(play.error(status, code)) as server:
+        said = cli.given(BASE_URL=server.url).fails("messages", "tail")
+    assert said.startswith("this server cannot be followed.")
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_messages_are_followed_until_ctrl_c(cli: Cli, home: Home, as_json: bool) -> None:
-    with play.scripted(play.WithTail(home.url)) as line:
-        following = cli.given(BASE_URL=line.url)
-        sent = following.answers("send", "welcome", "ada@example.com")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "senderkit", "messages", "tail", *["--json"][: int(as_json)]],
-            cwd=cli.folder,
-            env=following.environment | {"PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+def test_messages_are_followed_until_ctrl_c(cli: Cli, as_json: bool) -> None:
+    run = f"followed-{as_json}"
+    sent = cli.answers("send", "welcome", "ada@example.com", "--metadata", f"run={run}")
+    options = ["--metadata", f"run={run}", *["--json"][: int(as_json)]]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "senderkit", "messages", "tail", *options],
+        cwd=cli.folder,
+        env=cli.environment | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    then = cli.answers("send", "welcome", "bob@example.com", "--metadata", f"run={run}")
+    later = next(line for line in process.stdout if "bob@example.com" in line)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
 
     assert (process.returncode, stderr) == (0, "")
-    found = json.loads(first)["publicId"] if as_json else first.split()[0]
-    assert found == sent["id"]
+    found = [
+        json.loads(line)["publicId"] if as_json else line.split()[0] for line in (first, later)
+    ]
+    assert found == [sent["id"], then["id"]]
 
 
 def test_a_status_has_its_colour_on_a_terminal(cli: Cli, sk: SenderKit) -> None:
