@@ -42,7 +42,7 @@ from senderkit.commands.connections import (
 )
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
-from senderkit.commands.limits import MAX_CREDENTIAL, MAX_DATABASE_INTEGER
+from senderkit.commands.limits import MAX_CREDENTIAL, MAX_DATABASE_INTEGER, MAX_VARIABLES
 from senderkit.commands.metadata_terms import (
     MetadataRow,
     MetadataTerm,
@@ -106,6 +106,7 @@ from senderkit.commands.templates import (
     DescribeTemplateBody,
     RenderTemplate,
     RenderTemplateBody,
+    is_variable_name,
     parse_add_version,
     parse_change_template,
     parse_create_template,
@@ -139,6 +140,7 @@ __all__ = [
     "LIST_MESSAGES_QUERY",
     "MAX_CREDENTIAL",
     "MAX_DATABASE_INTEGER",
+    "MAX_VARIABLES",
     "REQUEST_MODELS",
     "SUPPRESSION_COLUMNS",
     "AddMember",
@@ -176,6 +178,7 @@ __all__ = [
     "check_template_content",
     "check_translations",
     "guarded_cell",
+    "is_variable_name",
     "merge_translation",
     "metadata_row",
     "metadata_term",

@@ -201,8 +201,8 @@ def list_versions(session: Session, template: Template) -> list[TemplateVersion]
     return list(session.scalars(statement))
 
 
-def get_newest(session: Session, template: Template) -> TemplateVersion:
-    """Every template has a version."""
+def get_newest_version(session: Session, template: Template) -> TemplateVersion:
+    """The version with the highest number, published or not."""
     statement = (
         select(TemplateVersion)
         .where(TemplateVersion.template_id == template.id)

@@ -75,7 +75,7 @@ def _find_rival(number: int, published: int | None, newest: int) -> int | None:
 def index(slug: str) -> str:
     """Versions, newest first; `before` goes on where a page ended."""
     template = templates.get_template(session(), viewer().workspace_id, slug)
-    newest = templates.get_newest(session(), template)
+    newest = templates.get_newest_version(session(), template)
     asked = request.args.get("before", "")
     before = read_version(template, asked).number if asked else None
     found = template_history.list_history(session(), template, before)
@@ -116,7 +116,7 @@ def publish(slug: str) -> ResponseReturnValue:
 def compare(slug: str) -> str:
     """What differs between two versions: `from` and `to`, by default live and newest."""
     template = templates.get_template(session(), viewer().workspace_id, slug)
-    newest = templates.get_newest(session(), template)
+    newest = templates.get_newest_version(session(), template)
     after = read_version(template, request.args.get("to", ""))
     before = _read_old(template, request.args.get("from", ""), after)
     asked = request.args.get("view", "")
