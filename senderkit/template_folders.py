@@ -43,6 +43,11 @@ class TemplateFolder:
     variables: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
 
 
+def is_ours(name: str) -> bool:
+    """Whether a file of this name is a part of a template."""
+    return name in FILES
+
+
 def to_files(template: TemplateFolder) -> dict[str, str]:
     """Its files by name. Raises `ValueError` for a slug that is no safe folder name."""
     check_slug(template.slug)

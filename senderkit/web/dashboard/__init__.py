@@ -16,6 +16,8 @@ from senderkit.web.dashboard import (
     styleguide,
     suppressions,
     template_editor,
+    template_files,
+    template_gallery,
     template_settings,
     template_versions,
     templates,
@@ -31,7 +33,8 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(template_editor, template_versions, template_settings, suppressions, unsubscribe),
+    *(template_editor, template_versions, template_settings, template_files, template_gallery),
+    *(suppressions, unsubscribe),
     message_stream,
 )
 
