@@ -18,6 +18,7 @@ from senderkit.cli.application import (
 from senderkit.cli.connections import connections_group
 from senderkit.cli.encryption import rotate_encryption_key
 from senderkit.cli.suppressions import suppressions_group
+from senderkit.cli.template_life import templates_group
 from senderkit.cli.webhooks import webhooks_group
 from senderkit.commands import (
     SetUp,
@@ -31,7 +32,7 @@ from senderkit.errors import NotFound
 from senderkit.keys import mint
 from senderkit.models import ApiKey, Member
 from senderkit.seed_keys import SeedKey, declaration_of
-from senderkit.services import access, api_keys, templates
+from senderkit.services import access, api_keys
 from senderkit.web.runtime import runtime_of
 from senderkit.web.wire import moment
 
@@ -194,27 +195,6 @@ def _declaration(seed: SeedKey) -> str:
         raise click.ClickException(f"name: {error}.") from error
 
 
-# -- templates --------------------------------------------------------------------------------
-
-
-@admin.group("templates")
-def templates_group() -> None:
-    """Templates."""
-
-
-@templates_group.command("publish")
-@click.argument("slug")
-@click.argument("version", type=click.IntRange(min=1), required=False)
-@told
-def publish_template(slug: str, version: int | None) -> None:
-    """Publish VERSION of the template SLUG, the newest by default; an older one rolls back."""
-    with opened_session() as (app, session):
-        workspace = get_workspace(session)
-        now = runtime_of(app).clock()
-        published = templates.publish(session, workspace.id, slug, version, now=now)
-        click.echo(f"Version {published.number} of '{slug.lower()}' is published.", err=True)
-
-
 # -- members ----------------------------------------------------------------------------------
 
 
@@ -280,5 +260,6 @@ def upgrade_database() -> None:
 
 admin.add_command(connections_group)
 admin.add_command(suppressions_group)
+admin.add_command(templates_group)
 admin.add_command(webhooks_group)
 admin.add_command(rotate_encryption_key)
