@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from senderkit.commands import (
+    CreateTemplate,
     DescribeTemplate,
     parse_add_version,
     parse_create_template,
@@ -91,13 +92,15 @@ def plan(session: Session, workspace_id: int, folders: Iterable[TemplateFolder])
 
 def _plan_one(session: Session, workspace_id: int, folder: TemplateFolder) -> Planned:
     template = _find_by_slug(session, workspace_id, folder.slug)
-    reason = _find_flaw(session, workspace_id, template, folder)
-    if reason is not None:
-        return Planned(folder.slug, folder.channel, Change.REFUSED, reason=reason)
+    try:
+        _check_place(session, workspace_id, template, folder)
+        read = _read(folder)
+    except InvalidRequest as error:
+        return Planned(folder.slug, folder.channel, Change.REFUSED, reason=_words(error))
     if template is None:
         return Planned(folder.slug, folder.channel, Change.NEW)
     newest = templates.get_newest_version(session, template)
-    change = _change(folder_of(template, newest), folder)
+    change = _change(folder_of(template, newest), read)
     return Planned(
         folder.slug,
         folder.channel,
@@ -125,23 +128,34 @@ def _normal(folder: TemplateFolder) -> TemplateFolder:
     return from_files(folder.slug, to_files(folder))
 
 
-def _find_flaw(
+def _check_place(
     session: Session, workspace_id: int, template: Template | None, folder: TemplateFolder
-) -> str | None:
-    """Why it cannot be taken."""
+) -> None:
+    """Raises `InvalidRequest` for a slug that is something else here."""
     if template is not None and template.channel != folder.channel:
-        return (
+        raise InvalidRequest(
             f"It is a template of {folder.channel}, and here of {template.channel}. A channel "
             "cannot be changed: give it another slug."
         )
     if template is None and session.get(TemplateAlias, (workspace_id, folder.slug)) is not None:
-        return "It is an earlier slug of another template: remove that in its settings first."
-    try:
-        command = parse_create_template(_strict(_body(folder)))
-        templates.check_syntax(command.channel, command.content, command.translations)
-    except InvalidRequest as error:
-        return _words(error)
-    return None
+        raise InvalidRequest(
+            "It is an earlier slug of another template: remove that in its settings first."
+        )
+
+
+def _read(folder: TemplateFolder) -> TemplateFolder:
+    """The folder as it would be stored. Raises `InvalidRequest` for what cannot be."""
+    command = parse_create_template(_strict(_body(folder)))
+    templates.check_syntax(command.channel, command.content, command.translations)
+    _refuse_unknown(folder, command)
+    return replace(folder, content=command.content, variables=command.variables)
+
+
+def _refuse_unknown(folder: TemplateFolder, command: CreateTemplate) -> None:
+    """The API passes over a field that it does not know; in a file it is mistyped."""
+    for name, value in folder.content.items():
+        if value is not None and name not in command.content:
+            raise InvalidRequest(f"'{name[:100]}' is no field of {folder.channel}.")
 
 
 def _strict(body: dict[str, Any]) -> dict[str, Any]:
