@@ -174,7 +174,7 @@
   // One press, one post: the second is dropped while the first is under way.
   const onSubmit = (event) => {
     const form = event.target;
-    if (form.method !== "post") return;
+    if (form.method !== "post" || event.defaultPrevented || (event.submitter && event.submitter.formTarget)) return;
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
     if (event.submitter) event.submitter.setAttribute("aria-busy", "true");
@@ -184,20 +184,6 @@
     for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
     for (const busy of document.querySelectorAll("[aria-busy]")) busy.removeAttribute("aria-busy");
     showTimes();
-  };
-
-  // An editor whose words were changed: publishing would leave the changes out, so it waits.
-  const watchEditor = (form) => {
-    let changed = false;
-    form.addEventListener("input", () => {
-      if (changed) return;
-      changed = true;
-      form.querySelector("[data-saved]").hidden = true;
-      form.querySelector("[data-not-saved]").hidden = false;
-      for (const button of form.querySelectorAll(`button[form="${form.dataset.unsaved}"]`)) button.disabled = true;
-    });
-    form.addEventListener("submit", () => { changed = false; });
-    addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
   };
 
   // -- a live list: [data-live] holds the address of its changes. Rows change in place; new ones come
@@ -294,7 +280,6 @@
     showTheme(remembered());
     showTimes();
     setInterval(showTimes, 30000);
-    for (const form of document.querySelectorAll("form[data-unsaved]")) watchEditor(form);
     for (const place of document.querySelectorAll("[data-live]")) followList(place);
     const summary = document.querySelector("[data-error-summary], [data-secret]");
     if (summary) summary.focus();

@@ -64,6 +64,7 @@ def folder_of(template: Template, version: TemplateVersion) -> TemplateFolder:
         content=version.content,
         description=template.description,
         variables=tuple(version.variables),
+        translations=version.translations or {},
     )
 
 
@@ -148,14 +149,25 @@ def _read(folder: TemplateFolder) -> TemplateFolder:
     command = parse_create_template(_strict(_body(folder)))
     templates.check_syntax(command.channel, command.content, command.translations)
     _refuse_unknown(folder, command)
-    return replace(folder, content=command.content, variables=command.variables)
+    return replace(
+        folder,
+        content=command.content,
+        variables=command.variables,
+        translations=command.translations,
+    )
 
 
 def _refuse_unknown(folder: TemplateFolder, command: CreateTemplate) -> None:
     """The API passes over a field that it does not know; in a file it is mistyped."""
-    for name, value in folder.content.items():
-        if value is not None and name not in command.content:
-            raise InvalidRequest(f"'{name[:100]}' is no field of {folder.channel}.")
+    none = dict[str, Any]()
+    pairs = [(folder.content, command.content)]
+    pairs += [
+        (words, command.translations.get(tag, none)) for tag, words in folder.translations.items()
+    ]
+    for given, taken in pairs:
+        for name, value in given.items():
+            if value is not None and name not in taken:
+                raise InvalidRequest(f"'{name[:100]}' is no field of {folder.channel}.")
 
 
 def _strict(body: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +188,7 @@ def _body(folder: TemplateFolder) -> dict[str, Any]:
         "description": folder.description,
         "content": dict(folder.content),
         "variables": [dict(variable) for variable in folder.variables],
+        "translations": {tag: dict(words) for tag, words in folder.translations.items()},
     }
 
 

@@ -166,6 +166,31 @@ def fill_webhooks(server: Server, words: str = GONE) -> None:
     write(server, ATTEMPT, attempts)
 
 
+def _fill_studio(app: App) -> None:
+    """A template that every check has something to say about, in several languages; a push."""
+    html = (
+        "<h1>Hello {{name}}</h1>{{#items}}<p>{{name}}: {{price}}</p>{{/items}}{{> nowhere}}"
+        '<img src="https://acme.example/a.png"><a href="http://acme.example">Go</a>{{{raw}}}'
+        '<p style="color:#999999;background:#ffffff">Pale</p>'
+    )
+    body = {
+        "slug": "checked",
+        "channel": "email",
+        "content": {"subject": "S" * 90, "html": html},
+        "variables": [
+            {"name": "name", "type": "string", "required": True, "example": "Ada"},
+            {"name": "items", "type": "array", "example": [{"name": "Tea", "price": "4"}]},
+            {"name": "x" * 200, "type": "object", "description": "Long " * 60},
+        ],
+        "translations": {"de": {"subject": "Hallo {{wer}}"}, "zh-hans-cn": {"html": "<p>你好"}},
+    }
+    app.post("/v1/templates", body)
+    sms = {"slug": "long-sms", "channel": "sms", "content": {"body": "Ж" * 90}}
+    push = {"title": "Parcel {{id}}", "body": "Today", "clickUrl": "http://acme.example"}
+    app.post("/v1/templates", sms)
+    app.post("/v1/templates", {"slug": "parcel", "channel": "web-push", "content": push})
+
+
 def fill(server: Server) -> None:
     """One of everything that a page can show, in test mode: each status, channel and template
     state, long and foreign text, a revoked key, connections, suppressions."""
@@ -184,6 +209,7 @@ def fill(server: Server) -> None:
         body = {"slug": slug, "channel": "email", "content": content, "description": f"The {slug}"}
         app.post("/v1/templates", body)
     app.post("/v1/templates", {"slug": "code", "channel": "sms", "content": {"body": "{{code}}"}})
+    _fill_studio(app)
     for slug in ("welcome", "receipt", "code"):
         assert run_cli(server.data_dir, "admin", "templates", "publish", slug).returncode == 0
     app.post(

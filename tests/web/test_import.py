@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,6 +122,24 @@ def test_what_one_server_exports_another_has_already(house: House, api: Api, own
     house.template("code", channel="sms", content={"body": "B\n"})
     text = read(upload(owner, ("t.zip", owner.get("/templates/-/export").data)).text).text
     assert text.count("unchanged") == 2
+
+
+def test_every_language_comes_along(house: House, api: Api, owner: Pages) -> None:
+    german = {"subject": "Hallo", "html": "<p>Hallo</p>\n"}
+    house.template(translations={"de": german, "pt-BR": {"subject": "Olá"}})
+    content = owner.get("/templates/welcome/export").data
+    assert "welcome Email unchanged" in read(upload(owner, ("a.zip", content)).text).text
+    [found] = from_archive(content).templates
+    assert found.translations["de"] == german
+
+    moved = replace(found, slug="moved", translations={"de": german, "fr": {"subject": "Salut"}})
+    take(owner, upload(owner, ("a.zip", to_archive([moved]))))
+    version = api.get("/v1/templates/moved/versions/1").json
+    assert version is not None
+    assert version["translations"] == moved.translations
+    mistyped = replace(found, translations={"de": {"sbject": "Hallo"}})
+    text = read(upload(owner, ("a.zip", to_archive([mistyped]))).text).text
+    assert "left out" in text
 
 
 def test_the_files_of_one_template_may_come_loose(house: House, api: Api, owner: Pages) -> None:

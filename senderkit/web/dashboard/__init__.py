@@ -18,6 +18,7 @@ from senderkit.web.dashboard import (
     template_editor,
     template_files,
     template_gallery,
+    template_preview,
     template_settings,
     template_versions,
     templates,
@@ -33,8 +34,8 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(template_editor, template_versions, template_settings, template_files, template_gallery),
-    *(suppressions, unsubscribe),
+    *(template_editor, template_preview, template_versions, template_settings),
+    *(template_files, template_gallery, suppressions, unsubscribe),
     message_stream,
 )
 
