@@ -105,8 +105,7 @@ class Meanings:
             outer = self.around(sections[:-1])
             own = self._find(sections[:-1], sections[-1])
             holds = own.declared.holds_names if own.declared else self.guess(sections) in _HOLDERS
-            # A section over the item itself adds nothing.
-            self._around[sections] = (own, *outer) if holds and own is not outer[0] else outer
+            self._around[sections] = (own, *outer) if holds else outer
         return self._around[sections]
 
     def _find(self, sections: tuple[str, ...], name: str) -> Meaning:

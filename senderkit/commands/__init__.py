@@ -19,6 +19,7 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``browsing``       `BrowseMessages`, the dashboard's list
 ``studio``         `SaveBlock`, `SaveTheme`, a template's new slug
 ``overviews``      `ViewOverview`
+``resends``        `SendAgain`
 ``keys``           `CreateKey`
 ``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
@@ -42,7 +43,12 @@ from senderkit.commands.connections import (
 )
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
-from senderkit.commands.limits import MAX_CREDENTIAL, MAX_DATABASE_INTEGER, MAX_VARIABLES
+from senderkit.commands.limits import (
+    MAX_CREDENTIAL,
+    MAX_DATABASE_INTEGER,
+    MAX_RESENDS,
+    MAX_VARIABLES,
+)
 from senderkit.commands.metadata_terms import (
     MetadataRow,
     MetadataTerm,
@@ -68,6 +74,7 @@ from senderkit.commands.queries import (
     parse_list_messages,
 )
 from senderkit.commands.recipients import Recipient, check_recipient
+from senderkit.commands.resends import SendAgain, parse_send_again
 from senderkit.commands.send_bodies import RawSendBody, SendBody, TemplateSendBody
 from senderkit.commands.sends import (
     IDEMPOTENCY_KEY_SCHEMA,
@@ -140,6 +147,7 @@ __all__ = [
     "LIST_MESSAGES_QUERY",
     "MAX_CREDENTIAL",
     "MAX_DATABASE_INTEGER",
+    "MAX_RESENDS",
     "MAX_VARIABLES",
     "REQUEST_MODELS",
     "SUPPRESSION_COLUMNS",
@@ -169,6 +177,7 @@ __all__ = [
     "ReplayDeliveries",
     "SaveBlock",
     "SaveTheme",
+    "SendAgain",
     "SetUp",
     "TemplateSend",
     "ViewOverview",
@@ -207,6 +216,7 @@ __all__ = [
     "parse_save_block",
     "parse_save_theme",
     "parse_send",
+    "parse_send_again",
     "parse_set_up",
     "parse_slug",
     "parse_view_overview",

@@ -21,6 +21,7 @@ HELD: Final = "held"
 
 _REASON: Final = re.compile(r"[0-9a-f]{16}")
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)(T\d\d)?", re.ASCII)
+_BATCH: Final = re.compile(r"[0-9a-f]{64}")
 _NAMES: Final[Mapping[str, str]] = {
     "status": "status",
     "channel": "channel",
@@ -40,8 +41,8 @@ class BrowseMessages(Command):
     """Which messages to show; None filters nothing.
 
     `key` is the public id of the key that sent them, `reason` the key of the group that failed ones
-    belong to. They were accepted at or after `since` and before `until`. With `newer_than`, a
-    cursor, the page is the one that follows it upwards.
+    belong to, `batch` names what was sent again together. They were accepted at or after `since`
+    and before `until`. With `newer_than`, a cursor, the page is the one that follows it upwards.
     """
 
     listing: ListMessages = Field(default_factory=ListMessages)
@@ -49,6 +50,7 @@ class BrowseMessages(Command):
     key: str | None = None
     provider: str | None = None
     reason: str | None = None
+    batch: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     newer_than: str | None = None
@@ -60,8 +62,8 @@ class BrowseMessages(Command):
 
 
 def parse_browse_messages(query: Mapping[str, str]) -> BrowseMessages:
-    """`query` holds the values by name: status, channel, template, q, key, provider, reason, from,
-    to, before, after. A time is a day or an hour of one, in UTC: 2026-11-24 or 2026-11-24T10.
+    """`query` holds the values by name: status, channel, template, q, key, provider, reason, batch,
+    from, to, before, after. A time is a day or an hour of one, in UTC: 2026-11-24 or 2026-11-24T10.
 
     Other names are left alone. Raises `InvalidRequest` with every issue, at those names.
     """
@@ -80,6 +82,7 @@ def parse_browse_messages(query: Mapping[str, str]) -> BrowseMessages:
         is_held=is_held,
         key=query.get("key") or None,
         provider=query.get("provider") or None,
+        batch=query.get("batch") or None,
         reason=query.get("reason") or None,
         since=since[0] if since else None,
         until=last[0] + last[1] if last else None,
@@ -137,6 +140,7 @@ def _check_marks(query: Mapping[str, str], issues: list[Issue]) -> None:
 
 _MARKS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "key": (KEY_ID, "Must be the id of an API key, such as key_01h…"),
+    "batch": (_BATCH, "Must be the name of a batch, as a link of ours has it."),
     "provider": (PROVIDER, "Must be the name of a provider, such as smtp."),
     "reason": (_REASON, "Must be a reason, as the overview's links have it."),
 }

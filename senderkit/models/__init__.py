@@ -22,6 +22,7 @@ from senderkit.models.core import (
     TimelineEntry,
     Workspace,
 )
+from senderkit.models.resends import Resend
 from senderkit.models.rollups import (
     FailureReason,
     FailureRollup,
@@ -29,6 +30,7 @@ from senderkit.models.rollups import (
     Rollup,
     RollupCell,
 )
+from senderkit.models.search import MessageDocument
 from senderkit.models.studio import Block, BlockVersion, TemplateAlias, Theme
 from senderkit.models.webhooks import (
     WebhookAttempt,
@@ -56,8 +58,10 @@ __all__ = [
     "Message",
     "MessageAttachment",
     "MessageContent",
+    "MessageDocument",
     "MessageFailure",
     "MessageMetadata",
+    "Resend",
     "Rollup",
     "RollupCell",
     "Suppression",

@@ -51,19 +51,13 @@ def check_template(
     found = [
         *check_names(uses, content, translations, variables, blocks),
         *check_presence(channel, content),
-        *_of_texts(channel, uses, Samples(values, blocks)),
+        *check_texts(channel, uses.texts, Samples(values, blocks)),
         *_of_markup(uses, theme),
         *_of_size(content, rendered_html),
         *_of_data(channel, content, translations),
         *_unread(uses),
     ]
     return in_order(found, FIELDS[channel])
-
-
-def _of_texts(channel: Channel, uses: Uses, samples: Samples) -> Iterator[Check]:
-    for language in dict.fromkeys(text.language for text in uses.texts):
-        texts = {text.field: text for text in uses.texts if text.language == language}
-        yield from check_texts(channel, texts, samples)
 
 
 def _of_markup(uses: Uses, theme: Theme | None) -> Iterator[Check]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -66,21 +66,14 @@ class Samples:
             return unmasked(masked(text.source))
 
 
-def check_texts(channel: Channel, texts: Mapping[str, Text], samples: Samples) -> Iterator[Check]:
-    """Those of one language, by field."""
-    for field, text in texts.items():
-        filled = samples.fill(text)
-        if filled is None:
-            continue
-        match channel, field:
-            case Channel.EMAIL, "subject":
-                yield from _of_subject(text, filled)
-            case Channel.SMS, "body":
-                yield from _of_sms(text, filled)
-            case ((Channel.PUSH | Channel.WEB_PUSH), ("title" | "body")):
-                yield from _of_push(text, filled)
-            case Channel.WEB_PUSH, ("icon" | "clickUrl"):
-                yield from _of_address(text, filled)
+def check_texts(channel: Channel, texts: Iterable[Text], samples: Samples) -> Iterator[Check]:
+    """Those that are short, in any language."""
+    checks = _BY_FIELD.get(channel, {})
+    for text in texts:
+        check = checks.get(text.field)
+        filled = samples.fill(text) if check else None
+        if check is not None and filled is not None:
+            yield from check(text, filled)
 
 
 def check_presence(channel: Channel, content: JsonObject) -> Iterator[Check]:
@@ -228,3 +221,16 @@ def _of_address(text: Text, filled: str) -> Iterator[Check]:
         message = f"{quoted(address)} is no address with https."
         advice = "Give the whole address, beginning with https://."
         yield _whole(text, Level.WARNING, "address_not_https", message, advice)
+
+
+_BY_FIELD: Final[Mapping[Channel, Mapping[str, Callable[[Text, str], Iterator[Check]]]]] = {
+    Channel.EMAIL: {"subject": _of_subject},
+    Channel.SMS: {"body": _of_sms},
+    Channel.PUSH: {"title": _of_push, "body": _of_push},
+    Channel.WEB_PUSH: {
+        "title": _of_push,
+        "body": _of_push,
+        "icon": _of_address,
+        "clickUrl": _of_address,
+    },
+}

@@ -14,7 +14,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.bench import client, delivering, listening, minting, overview, reading, throughput
+from tests.bench import (
+    client,
+    delivering,
+    listening,
+    minting,
+    overview,
+    reading,
+    rendering,
+    throughput,
+)
 from tests.bench.houses import POSTGRES, SQLITE, Grounds
 from tests.bench.machine import facts
 from tests.bench.measures import Figure, Options, table
@@ -33,6 +42,7 @@ GROUPS: Final[Mapping[str, Group]] = {
     "http": delivering.http_figures,
     "batches": delivering.batch_figures,
     "smtp": delivering.smtp_figures,
+    "render": rendering.render_figures,
     "mint": minting.mint_figures,
     "client": client.client_figures,
 }

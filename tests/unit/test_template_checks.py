@@ -187,6 +187,11 @@ def test_unknown_blocks_are_told() -> None:
     assert "'gone'" in checks[1].message
 
 
+def test_a_block_that_is_named_often_is_told_once_for_each_text() -> None:
+    checks = email("{{> nope}}{{> nope}}", translations={"de": {"html": "{{> nope}}"}})
+    assert [check.language for check in checks if check.code == "block_unknown"] == [None, "de"]
+
+
 def test_blocks_in_a_circle_are_told() -> None:
     checks = email("{{> a}}{{> c}}", blocks={"a": "{{> b}}", "b": "{{> a}}", "c": "fine"})
     assert named(checks, "block_circle") == ["a"]
@@ -583,11 +588,24 @@ def test_hostile_html_is_checked_within_a_second(html: str) -> None:
 
 
 @pytest.mark.usefixtures("_quickly")
-def test_blocks_that_multiply_are_read_within_limits() -> None:
+def test_blocks_that_multiply_are_read_once_in_each_place() -> None:
     fan = {f"b{i}": f"{{{{#s}}}}{{{{> b{i + 1}}}}}{{{{/s}}}}{{{{> b{i + 1}}}}}" for i in range(19)}
-    assert "block_unknown" in codes(email("{{> b0}}", blocks=fan))
+    told = codes(email("{{> b0}}", blocks=fan))
+    assert "block_unknown" in told
+    assert "not_checked" not in told
     wide = {f"w{i}": "".join(f"{{{{> w{j}}}}}" for j in range(100)) for i in range(100)}
-    assert "block_circle" in codes(email("{{> w0}}", blocks=wide))
+    told = codes(email("{{> w0}}", blocks=wide))
+    assert "block_circle" in told
+    assert "not_checked" not in told
+
+
+@pytest.mark.usefixtures("_quickly")
+def test_more_tags_than_the_limit_are_told_as_not_checked() -> None:
+    blocks = {f"b{i}": "{{x}}" * 5_000 for i in range(100)}
+    html = "".join(f"{{{{> b{i}}}}}" for i in range(100))
+    checks = email(html, blocks=blocks, variables=[string("unseen")])
+    assert "not_checked" in codes(checks)
+    assert "variable_unused" not in codes(checks), "what was not read may use it"
 
 
 @pytest.mark.usefixtures("_quickly")

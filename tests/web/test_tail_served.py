@@ -18,9 +18,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from sqlalchemy import update
 
-from tests.make import OWNER, PASSWORD, raw_email, wait_until
-from tests.serving import Server, run_cli, start_server
+from senderkit.database import open_engine
+from senderkit.domain import Mode
+from senderkit.keys import mint
+from senderkit.models import ApiKey
+from tests.make import raw_email, wait_until
+from tests.serving import Server, start_server
 from tests.web.tailing import Event, Tail
 
 MIB: Final = 1024 * 1024
@@ -59,39 +64,50 @@ class Served:
         return int(line.split()[1])
 
 
+class Servers:
+    """Starts servers on one database, with a key that they declare themselves."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._folder = folder
+        self._key = mint(Mode.TEST)
+        seed = f"app:test:{self._key.token_hash}:{self._key.last_four}"
+        self._settings = {"SEED_KEYS": seed, "THREADS": str(THREADS)} | settings
+        self._started: list[Server] = []
+
+    def start(self, **more: str) -> Served:
+        server = start_server(self._folder, **(self._settings | more))
+        self._started.append(server)
+        return Served(server, self._key.token)
+
+    def close(self) -> None:
+        for server in self._started:
+            if server.process.poll() is None:
+                server.stop()
+            assert "panicked" not in server.log
+            assert "Traceback" not in server.log
+
+
 @pytest.fixture
-def start(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Starts servers on the test's database, which is set up with the first."""
-    settings = {"DATABASE_URL": database_url, "THREADS": str(THREADS)}
-    folder = tmp_path / "data"
-    started: list[Server] = []
-    tokens: list[str] = []
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    """Where it does not matter which database it is."""
+    found = Servers(tmp_path / "data")
+    yield found
+    found.close()
 
-    def start(**more: str) -> Served:
-        if not tokens:
-            init = ("admin", "init", "--workspace", "Acme", "--email", OWNER, "--password-stdin")
-            ended = run_cli(folder, *init, stdin=f"{PASSWORD}\n", settings=settings)
-            assert ended.returncode == 0, ended.stderr
-            made = ("admin", "keys", "create", "--name", "An app", "--mode", "test")
-            tokens.append(run_cli(folder, *made, settings=settings).stdout.strip())
-        server = start_server(folder, **(settings | more))
-        started.append(server)
-        return Served(server, tokens[0])
 
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
-        assert "panicked" not in server.log
-        assert "Traceback" not in server.log
+@pytest.fixture
+def on_each(database_url: str, tmp_path: Path) -> Iterator[Servers]:
+    found = Servers(tmp_path / "data", DATABASE_URL=database_url)
+    yield found
+    found.close()
 
 
 def messages(events: list[Event]) -> list[str]:
     return [event.message_id for event in events if event.kind == "message"]
 
 
-def test_it_is_told_as_it_happens(start: Callable[..., Served]) -> None:
-    served = start()
+def test_it_is_told_as_it_happens(on_each: Servers) -> None:
+    served = on_each.start()
     first = served.send()
     with served.tail() as tail:
         assert tail.status == 200
@@ -99,17 +115,13 @@ def test_it_is_told_as_it_happens(start: Callable[..., Served]) -> None:
         assert tail.headers["cache-control"] == "no-store"
         assert tail.headers["x-accel-buffering"] == "no"
         assert messages(tail.until_ready()) == [first]
-        began = time.monotonic()
         second = served.send()
-        events = tail.events()
-        assert any(event.message_id == second for event in events)
-        assert time.monotonic() - began < 5
-        assert any(event.state == (second, "delivered") for event in events)
+        assert any(event.state == (second, "delivered") for event in tail.events())
 
 
-def test_nothing_is_lost_while_many_send_and_streams_break(start: Callable[..., Served]) -> None:
+def test_nothing_is_lost_while_many_send_and_streams_break(on_each: Servers) -> None:
     """Somebody listens who is cut off every few events, at any moment, and comes back."""
-    served = start()
+    served = on_each.start()
     sent: list[str] = []
     senders = [
         threading.Thread(target=lambda: sent.extend(served.send() for _ in range(40)))
@@ -145,14 +157,14 @@ def test_nothing_is_lost_while_many_send_and_streams_break(start: Callable[..., 
 
 
 def test_a_thousand_who_listen_hold_no_thread_and_slow_nobody_down(
-    start: Callable[..., Served],
+    servers: Servers,
 ) -> None:
     wanted = IDLE * 2
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip(f"this user may open only {hard} files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
-    served = start()  # it raises that limit itself
+    served = servers.start()  # it raises that limit itself
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     with ExitStack() as stack:
         with served.tail() as tail:  # whatever starts with the first stream has started
@@ -192,25 +204,24 @@ def _rest_of(tail: Tail) -> bytes:
     return tail._rest
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_stops_ends_its_streams_at_once(
-    start: Callable[..., Served], number: int
-) -> None:
-    served = start()
-    with served.tail() as tail:
-        last = tail.until_ready()[-1].number
-        began = time.monotonic()
-        os.kill(served.server.process.pid, number)
-        assert _rest_of(tail) == b""
-        assert served.server.process.wait(10) == 0
-        assert time.monotonic() - began < 2
-    message_id = start(DISPATCHER="off").send()
-    with start(DISPATCHER="off").tail(after=last) as tail:
-        assert messages(tail.until_ready()) == [message_id]
+def test_a_server_that_stops_ends_its_streams_at_once(servers: Servers) -> None:
+    last, sent = None, []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        served = servers.start(DISPATCHER="off")
+        with served.tail(after=last) as tail:
+            told = tail.until_ready()
+            assert messages(told) == sent
+            last, sent = told[-1].number, [served.send()]
+            next(tail.events())
+            began = time.monotonic()
+            os.kill(served.server.process.pid, number)
+            assert _rest_of(tail) == b""
+            assert served.server.process.wait(10) == 0
+            assert time.monotonic() - began < 2
 
 
-def test_who_reads_nothing_is_let_go_and_fills_no_memory(start: Callable[..., Served]) -> None:
-    served = start(DISPATCHER="off")
+def test_who_reads_nothing_is_let_go_and_fills_no_memory(servers: Servers) -> None:
+    served = servers.start(DISPATCHER="off")
     with served.tail() as tail:
         last = tail.until_ready()[-1].number
     with served.tail() as reader, ExitStack() as stack:
@@ -249,8 +260,8 @@ def _all_of(connection: socket.socket) -> bytes:
     return content
 
 
-def test_who_hangs_up_is_forgotten(start: Callable[..., Served]) -> None:
-    served = start()
+def test_who_hangs_up_is_forgotten(servers: Servers) -> None:
+    served = servers.start()
     for _ in range(5):
         with served.tail() as tail:
             tail.until_ready()
@@ -264,28 +275,27 @@ def test_who_hangs_up_is_forgotten(start: Callable[..., Served]) -> None:
 
 
 def test_a_key_that_is_revoked_by_another_process_ends_its_streams(
-    start: Callable[..., Served], database_url: str
+    on_each: Servers, database_url: str
 ) -> None:
-    served = start()
+    served = on_each.start()
     with served.tail() as tail:
         tail.until_ready()
-        _revoke(served, database_url)
+        _revoke(database_url)
         [told] = list(tail.events())
         assert (told.kind, told.data["error"]["code"]) == ("error", "unauthorized")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         served.ask("GET", "/v1/messages?tail=1")
 
 
-def _revoke(served: Served, database_url: str) -> None:
-    settings = {"DATABASE_URL": database_url}
-    listed = run_cli(served.server.data_dir, "admin", "keys", "list", settings=settings).stdout
-    key_id = listed.splitlines()[-1].split("\t")[0]
-    revoke = ("admin", "keys", "revoke", key_id)
-    assert run_cli(served.server.data_dir, *revoke, settings=settings).returncode == 0
+def _revoke(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(update(ApiKey).values(revoked_at=ApiKey.created_at))
+    engine.dispose()
 
 
-def test_a_head_request_ends(start: Callable[..., Served]) -> None:
-    served = start()
+def test_a_head_request_ends(servers: Servers) -> None:
+    served = servers.start()
     request = urllib.request.Request(
         f"{served.server.url}/v1/messages?tail=1",
         method="HEAD",

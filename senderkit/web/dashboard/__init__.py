@@ -8,11 +8,14 @@ from flask import Flask
 
 from senderkit.web.dashboard import (
     access,
+    blocks,
     channels,
+    exports,
     keys,
     message_stream,
     messages,
     overview,
+    resends,
     styleguide,
     suppressions,
     template_editor,
@@ -22,6 +25,7 @@ from senderkit.web.dashboard import (
     template_settings,
     template_versions,
     templates,
+    themes,
     unsubscribe,
     webhook_log,
     webhooks,
@@ -35,8 +39,8 @@ from senderkit.web.runtime import runtime_of
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
     *(template_editor, template_preview, template_versions, template_settings),
-    *(template_files, template_gallery, suppressions, unsubscribe),
-    message_stream,
+    *(template_files, template_gallery, blocks, themes),
+    *(message_stream, resends, exports, suppressions, unsubscribe),
 )
 
 
