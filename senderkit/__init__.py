@@ -23,6 +23,9 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``template_variables``    which declaration a name means; declarations worked out of uses
 ``template_checks``       what deserves a look in a template that is being edited
 ``template_folders``      a template as files that git can keep
+``template_archives``     such files in a zip
+``starters``              templates to begin with, as such files
+``text_diffs``            two texts side by side
 ``http_client``           the one way out by HTTP: address guard, time limits, what a fault means
 ``providers``             one file per provider on one interface
 ``models``                tables, constraints, indexes

@@ -7,6 +7,7 @@ is 0 or 1 (2 for a command line that cannot be read).
 ``lazy``              a group that imports its commands only when they are used
 ``serving``           `serve`, `worker`
 ``admin``             `admin`: this server from its own machine
+``template_life``     `admin templates`
 ``application``       what the server's commands begin with
 ``stored``            `~/.senderkit/config.json`
 ``connecting``        the key, the server and the errors of a client's command

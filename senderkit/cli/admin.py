@@ -20,6 +20,7 @@ from senderkit.cli.encryption import rotate_encryption_key
 from senderkit.cli.message_log import messages_group
 from senderkit.cli.studio import blocks_group, themes_group
 from senderkit.cli.suppressions import suppressions_group
+from senderkit.cli.template_life import templates_group
 from senderkit.cli.webhooks import webhooks_group
 from senderkit.commands import (
     SetUp,
@@ -33,7 +34,7 @@ from senderkit.errors import NotFound
 from senderkit.keys import mint
 from senderkit.models import ApiKey, Member
 from senderkit.seed_keys import SeedKey, declaration_of
-from senderkit.services import access, api_keys, templates
+from senderkit.services import access, api_keys
 from senderkit.web.runtime import runtime_of
 from senderkit.web.wire import moment
 
@@ -196,27 +197,6 @@ def _declaration(seed: SeedKey) -> str:
         raise click.ClickException(f"name: {error}.") from error
 
 
-# -- templates --------------------------------------------------------------------------------
-
-
-@admin.group("templates")
-def templates_group() -> None:
-    """Templates."""
-
-
-@templates_group.command("publish")
-@click.argument("slug")
-@click.argument("version", type=click.IntRange(min=1), required=False)
-@told
-def publish_template(slug: str, version: int | None) -> None:
-    """Publish VERSION of the template SLUG, the newest by default; an older one rolls back."""
-    with opened_session() as (app, session):
-        workspace = get_workspace(session)
-        now = runtime_of(app).clock()
-        published = templates.publish(session, workspace.id, slug, version, now=now)
-        click.echo(f"Version {published.number} of '{slug.lower()}' is published.", err=True)
-
-
 # -- members ----------------------------------------------------------------------------------
 
 
@@ -283,6 +263,7 @@ def upgrade_database() -> None:
 admin.add_command(connections_group)
 admin.add_command(messages_group)
 admin.add_command(suppressions_group)
+admin.add_command(templates_group)
 admin.add_command(webhooks_group)
 admin.add_command(blocks_group)
 admin.add_command(themes_group)

@@ -230,12 +230,14 @@ class DescribeTemplate(Command):
 class ChangeTemplate(Command):
     """What a person may change of a template beside its words.
 
-    `connection_id` is the UUID of the connection that it goes through, None for its channel's list.
+    `connection_id` is the UUID of the connection that it goes through, None for its channel's list;
+    `theme_id` is the public id of its theme, None for none.
     """
 
     description: str | None
     is_essential: bool
     connection_id: str | None = None
+    theme_id: str | None = None
 
 
 class RenderTemplate(Command):
@@ -297,7 +299,7 @@ def parse_describe_template(body: dict[str, Any]) -> DescribeTemplate:
 
 
 def parse_change_template(
-    *, description: str, is_essential: bool, connection_id: str = ""
+    *, description: str, is_essential: bool, connection_id: str = "", theme_id: str = ""
 ) -> ChangeTemplate:
     """Plain values from a form; an empty one clears what it is for. Raises `InvalidRequest`."""
     described = parse_describe_template({"description": description.strip() or None})
@@ -308,6 +310,7 @@ def parse_change_template(
         description=described.description,
         is_essential=is_essential,
         connection_id=connection_id or None,
+        theme_id=theme_id or None,
     )
 
 

@@ -39,7 +39,7 @@ from senderkit.errors import (
 )
 from senderkit.mjml import compile_mjml
 from senderkit.models import Connection as ProviderConnection
-from senderkit.models import Template, TemplateAlias, TemplateVersion
+from senderkit.models import Template, TemplateAlias, TemplateVersion, Theme
 from senderkit.rendering import Rendered, compile_content
 from senderkit.services.compiled import compile_version, compiled_markup, wanted_language
 from senderkit.services.surroundings import find_surroundings, find_theme
@@ -289,11 +289,10 @@ def create_template(
     *,
     created_by_id: int | None,
     now: datetime,
+    theme_id: int | None = None,
 ) -> Template:
     """A new template with its first, unpublished version. Raises `SlugTaken`, `InvalidRequest`."""
     check_syntax(command.channel, command.content, command.translations)
-    if _find_by_alias(session, workspace_id, command.slug) is not None:
-        raise SlugTaken(f"'{command.slug}' is an earlier slug of another template.")
     template = Template(
         public_id=new_public_id("tpl", now),
         workspace_id=workspace_id,
@@ -301,18 +300,27 @@ def create_template(
         channel=command.channel.value,
         description=command.description,
         is_essential=command.is_essential,
+        theme_id=theme_id,
         created_at=now,
         updated_at=now,
     )
+    add_row(session, template)
+    session.add(_version(session, template, 1, command, created_by_id, now))
+    session.commit()
+    return template
+
+
+def add_row(session: Session, template: Template) -> None:
+    """A new template, still without a version. Commits nothing. Raises `SlugTaken`."""
+    slug = template.slug
+    if _find_by_alias(session, template.workspace_id, slug) is not None:
+        raise SlugTaken(f"'{slug}' is an earlier slug of another template.")
     session.add(template)
     try:
         session.flush()
     except IntegrityError as error:
         session.rollback()
-        raise SlugTaken(f"There is a template '{command.slug}' already.") from error
-    session.add(_version(session, template, 1, command, created_by_id, now))
-    session.commit()
-    return template
+        raise SlugTaken(f"There is a template '{slug}' already.") from error
 
 
 def _version(
@@ -386,10 +394,12 @@ def change_template(
 ) -> Template:
     """Sends accepted from now on are essential or not; those accepted before stay as they were.
 
-    Raises `InvalidRequest` for a connection that is not of the template's channel.
+    Emails get a theme at their next render, MJML at its next saved version. Raises
+    `InvalidRequest` for a connection that is not of the template's channel, and for no theme.
     """
     template = get_template(session, workspace_id, slug)
     template.connection_id = _find_connection(session, template, command.connection_id)
+    template.theme_id = find_theme_id(session, workspace_id, command.theme_id)
     template.description = command.description
     template.is_essential = command.is_essential
     template.updated_at = now
@@ -409,6 +419,20 @@ def _find_connection(session: Session, template: Template, connection_id: str | 
     if found is None:
         message = f"There is no such connection for {template.channel}: choose one of the list."
         raise InvalidRequest(message, [Issue("invalid_value", ("connection_id",), message)])
+    return found
+
+
+def find_theme_id(session: Session, workspace_id: int, public_id: str | None) -> int | None:
+    """None for None. Raises `InvalidRequest`, at `theme_id`, for what is no theme."""
+    if public_id is None:
+        return None
+    statement = select(Theme.id).where(
+        Theme.workspace_id == workspace_id, Theme.public_id == public_id
+    )
+    found = session.scalars(statement).one_or_none()
+    if found is None:
+        message = "There is no such theme: choose one of the list."
+        raise InvalidRequest(message, [Issue("invalid_value", ("theme_id",), message)])
     return found
 
 

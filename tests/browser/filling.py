@@ -204,6 +204,16 @@ def store_themes(server: Server, themes: Sequence[tuple[str, Theme]]) -> None:
     write(server, THEME, rows)
 
 
+def _fill_life(server: Server) -> None:
+    """A template with an earlier slug, and a copy that is archived."""
+    for command in (
+        ("rename", "draft-only", "drafted-only-with-a-slug-that-is-long-" + "x" * 60),
+        ("duplicate", "welcome", "welcome-of-old"),
+        ("archive", "welcome-of-old"),
+    ):
+        assert run_cli(server.data_dir, "admin", "templates", *command).returncode == 0
+
+
 def _fill_pieces(app: App) -> None:
     """Blocks that are live, in a draft, within another and unused, with versions; themes."""
     server = app.server
@@ -281,4 +291,5 @@ def fill(server: Server) -> None:
     _send_again(app)
     _fill_channels(server)
     _fill_pieces(app)
+    _fill_life(server)
     fill_webhooks(server)

@@ -176,3 +176,5 @@ def _plant_template(app: App, number: int, payload: str) -> None:
         "variables": [{"name": "x", "type": "string", "description": payload, "example": payload}],
     }
     app.post("/v1/templates", body)
+    other = {"subject": "S", "html": f"<p>{safe}</p>", "preheader": safe}
+    app.post(f"/v1/templates/hostile-{number}/versions", {"content": other})

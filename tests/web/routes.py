@@ -11,7 +11,7 @@ from sqlalchemy import Column, Select, Table, select
 from senderkit.commands import parse_save_block, parse_save_theme
 from senderkit.domain import Channel, SuppressionReason
 from senderkit.models import Base
-from senderkit.services import blocks, themes
+from senderkit.services import blocks, slugs, themes
 from senderkit.services.suppressions import suppress
 from senderkit.themes import Theme
 from senderkit.web.extensions import database
@@ -21,6 +21,7 @@ SUPPRESSED: Final = "eve@example.com"
 _USES: Final = frozenset({"use_count", "last_used_at", "last_used_route", "last_used_address"})
 _QUERIES: Final = {"suppressions.remove": {"channel": "email", "recipient": SUPPRESSED}}
 """What a page must be asked with to be there."""
+_SIDES: Final = ("editor", "preview", "versions", "settings", "files")
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -71,6 +72,7 @@ def furnish(house: House) -> Furnished:
     """Fill a house: a message, a template with a published version, a key, a connection,
     a webhook endpoint with a delivery, a suppressed recipient, a block, a theme."""
     house.template()
+    house.in_app(lambda: _rename(house))
     message_id = house.api().send()
     house.deliver()
     connection_id = store_connection(house)
@@ -86,7 +88,9 @@ def furnish(house: House) -> Furnished:
         ("api", "slug"): "welcome",
         ("api", "number"): 1,
         ("messages", "public_id"): message_id,
-        **{(f"template_{side}", "slug"): "welcome" for side in ("editor", "versions", "settings")},
+        **{(f"template_{side}", "slug"): "welcome" for side in _SIDES},
+        ("template_settings", "alias"): "hello",
+        ("template_gallery", "name"): "receipt",
         ("resends", "public_id"): message_id,
         ("exports", "kind"): "csv",
         ("blocks", "name"): "footer",
@@ -103,6 +107,13 @@ def furnish(house: House) -> Furnished:
         ("unsubscribe", "signed"): house.runtime.unsubscribe_signer.sign(message_id),
     }
     return Furnished(house, values)
+
+
+def _rename(house: House) -> None:
+    """The template had another slug before."""
+    session, now = database.session(), house.clock()
+    slugs.rename(session, 1, "welcome", "hello", keeps_alias=False, now=now)
+    slugs.rename(session, 1, "hello", "welcome", keeps_alias=True, now=now)
 
 
 def _store_pieces(house: House) -> str:

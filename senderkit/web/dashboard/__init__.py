@@ -19,6 +19,8 @@ from senderkit.web.dashboard import (
     styleguide,
     suppressions,
     template_editor,
+    template_files,
+    template_gallery,
     template_preview,
     template_settings,
     template_versions,
@@ -36,7 +38,8 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(template_editor, template_preview, template_versions, template_settings, blocks, themes),
+    *(template_editor, template_preview, template_versions, template_settings),
+    *(template_files, template_gallery, blocks, themes),
     *(message_stream, resends, exports, suppressions, unsubscribe),
 )
 

@@ -19,6 +19,8 @@ _TABS: Final = (
     ("Versions", "template_versions.index"),
     ("Settings", "template_settings.show"),
 )
+_TAB_OF: Final = {"compare": "versions", "unlink": "settings"}
+"""The tab of a page that has none of its own."""
 _MOST_DIGITS: Final = 9
 
 
@@ -53,8 +55,9 @@ def template_page(name: str, template: Template, newest: int, **context: Any) ->
     """One of the pages about a template; `newest` is the number of its newest version."""
     published = template.published_version
     row = row_of(template, published.number if published else None, newest)
+    own = name.removeprefix("templates/").removesuffix(".html")
     tabs = [
-        (words, url_for(endpoint, slug=template.slug), name == f"templates/{words.lower()}.html")
+        (words, url_for(endpoint, slug=template.slug), words.lower() == _TAB_OF.get(own, own))
         for words, endpoint in _TABS
     ]
     return page(name, "templates", template=row, tabs_of=tabs, **context)
