@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from flask import request
 
-_STREAM: Final = "senderkit.stream"
+_STREAM: Final = "senderkit.parts"
 _OPENING_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.002
 _ENDING_SECONDS: Final = 2.0
