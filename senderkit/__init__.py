@@ -17,6 +17,11 @@ Data flows one way: request -> command (validated) -> service (one transaction) 
 ``themes``                how a workspace's emails look
 ``html_mail``             CSS inlined, preheader put in, HTML -> text; limits
 ``rendering``             Mustache compile, render, inspect; from content to body
+``sms_segments``          how an SMS is cut into what is paid for
+``template_uses``         what the texts of a template name, and where
+``template_samples``      values to show a template with
+``template_variables``    which declaration a name means; declarations worked out of uses
+``template_checks``       what deserves a look in a template that is being edited
 ``template_folders``      a template as files that git can keep
 ``http_client``           the one way out by HTTP: address guard, time limits, what a fault means
 ``providers``             one file per provider on one interface

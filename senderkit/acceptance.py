@@ -33,6 +33,7 @@ from senderkit.models import (
     MessageAttachment,
     MessageContent,
     MessageMetadata,
+    Resend,
     TimelineEntry,
 )
 
@@ -46,6 +47,27 @@ WAIT_SECONDS: Final = 20
 """How long somebody waits for a commit before giving up on it."""
 _SORTING_OUT_SECONDS: Final = 5
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Which earlier message a send repeats, and who wanted it why: `by` is a member's public id.
+
+    `batch` is shared by all that was sent again together.
+    """
+
+    of_message_id: int
+    of_public_id: str
+    batch: str
+    reason: str
+    member_id: int | None = None
+    by: str | None = None
+
+    @property
+    def detail(self) -> dict[str, str]:
+        """For the first entry of the timeline."""
+        said = {"resendOf": self.of_public_id, "reason": self.reason, "by": self.by}
+        return {name: value for name, value in said.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,7 @@ class Acceptance:
     idempotency_hash: str | None = None
     body_hash: str = ""
     size_bytes: int = 0
+    repeat: Repeat | None = None
 
     @property
     def status(self) -> MessageStatus:
@@ -462,6 +485,7 @@ _ADD_ENTRY: Final = insert(TimelineEntry)
 _ADD_CONTENT: Final = insert(MessageContent)
 _ADD_METADATA: Final = insert(MessageMetadata)
 _ADD_ATTACHMENT: Final = insert(MessageAttachment)
+_ADD_RESEND: Final = insert(Resend)
 
 
 def _insert_messages(connection: Connection, fresh: Sequence[_Fresh]) -> None:
@@ -476,6 +500,9 @@ def _insert_messages(connection: Connection, fresh: Sequence[_Fresh]) -> None:
     attachments = [row for item in fresh for row in _attachment_rows(item)]
     if attachments:
         connection.execute(_ADD_ATTACHMENT, attachments)
+    repeats = [row for item in fresh for row in _repeat_rows(item)]
+    if repeats:
+        connection.execute(_ADD_RESEND, repeats)
 
 
 def _message_row(item: _Fresh) -> dict[str, Any]:
@@ -514,7 +541,7 @@ def _timeline_row(item: _Fresh) -> dict[str, Any]:
         "message_id": item.number,
         "at": item.created_at,
         "event": event.value,
-        "detail": {},
+        "detail": item.acceptance.repeat.detail if item.acceptance.repeat else {},
     }
 
 
@@ -546,4 +573,17 @@ def _attachment_rows(item: _Fresh) -> Iterator[dict[str, Any]]:
             "is_inline": attachment.inline,
             "content_id": attachment.content_id,
             "content": attachment.content,
+        }
+
+
+def _repeat_rows(item: _Fresh) -> Iterator[dict[str, Any]]:
+    repeat = item.acceptance.repeat
+    if repeat is not None:
+        yield {
+            "message_id": item.number,
+            "of_message_id": repeat.of_message_id,
+            "batch": repeat.batch,
+            "member_id": repeat.member_id,
+            "reason": repeat.reason,
+            "created_at": item.created_at,
         }

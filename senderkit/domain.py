@@ -135,6 +135,25 @@ class TimelineEvent(StrEnum):
     DUPLICATE = "duplicate"
 
 
+class Grain(StrEnum):
+    """How long the times are by which messages are counted; they begin on the hour, or at midnight
+    UTC."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+
+class Facet(StrEnum):
+    """By what messages are counted: all of a mode, by one of their traits, by the four at once."""
+
+    ALL = "all"
+    CHANNEL = "channel"
+    TEMPLATE = "template"
+    PROVIDER = "provider"
+    KEY = "key"
+    FULL = "full"
+
+
 STATUS_FILTERS: Final = frozenset(s.value for s in MessageStatus) | {TimelineEvent.DISPATCHED.value}
 """What `status=` of `GET /v1/messages` takes: every status, and `dispatched` for history's sake."""
 

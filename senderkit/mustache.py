@@ -17,6 +17,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -54,12 +55,26 @@ class ReferenceKind(StrEnum):
 class Reference:
     """One tag of a template. `path` is seen from the top: `name` inside `{{#items}}` is
     `items.name`. A partial's `path` is its name. `line` and `column` count from 1.
+
+    `name` is what the tag says, `sections` what those around it say, the outermost first: a name
+    that an item does not have is looked up around it.
     """
 
     path: str
     kind: ReferenceKind
     line: int
     column: int
+    name: str
+    sections: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TagSpan:
+    """The characters `start` to `end` of a source are a tag, which `is_printed` for a variable."""
+
+    start: int
+    end: int
+    is_printed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +144,7 @@ class Compiled:
     def references(self) -> tuple[Reference, ...]:
         """Every tag in order of its place, partials not followed."""
         starts = [0, *accumulate(len(line) + 1 for line in self.source.split("\n"))]
-        return tuple(_references(self._nodes, "", starts))
+        return tuple(_references(self._nodes, "", (), starts))
 
 
 def compile_template(source: str, *, name: str | None = None) -> Compiled:
@@ -140,22 +155,39 @@ def compile_template(source: str, *, name: str | None = None) -> Compiled:
     return Compiled(source, _Parser(source, name).parse())
 
 
+def tag_spans(source: str) -> tuple[TagSpan, ...]:
+    """Where the tags of `source` are, comments and the like included, in their order.
+
+    Of a source that cannot be parsed, those before what is wrong.
+    """
+    parser = _Parser(source, None)
+    with suppress(TemplateSyntaxError):  # whoever compiles the source is told
+        parser.parse()
+    return tuple(parser.spans)
+
+
 @lru_cache(maxsize=_KEPT_BLOCKS)
 def _compile_kept(source: str, name: str) -> Compiled:
     """By their very text, so that none can be another's."""
     return compile_template(source, name=name)
 
 
-def _references(nodes: _Nodes, prefix: str, starts: list[int]) -> Iterator[Reference]:
+def _references(
+    nodes: _Nodes, prefix: str, sections: tuple[str, ...], starts: list[int]
+) -> Iterator[Reference]:
     for node in nodes:
         if isinstance(node, str):
             continue
         is_partial = node.kind is ReferenceKind.PARTIAL
         path = node.name if is_partial else _join(prefix, node.parts) or "."
         line = bisect_right(starts, node.offset)
-        yield Reference(path, node.kind, line, node.offset - starts[line - 1] + 1)
-        inner = path if node.kind is ReferenceKind.SECTION and path != "." else prefix
-        yield from _references(node.children, inner, starts)
+        column = node.offset - starts[line - 1] + 1
+        yield Reference(path, node.kind, line, column, node.name, sections)
+        if node.kind is ReferenceKind.SECTION:
+            inner = prefix if path == "." else path
+            yield from _references(node.children, inner, (*sections, node.name), starts)
+        else:
+            yield from _references(node.children, prefix, sections, starts)
 
 
 def _join(prefix: str, parts: tuple[str, ...]) -> str:
@@ -172,6 +204,7 @@ _SIGILS: Final = {
     "{": ReferenceKind.UNESCAPED,
 }
 _MAY_STAND_ALONE: Final = frozenset("#^/>!=")
+_PRINTED: Final = ("", "&", "{")
 _BLANK: Final = " \t"
 _DELIMITERS: Final = re.compile(r"([^\s=]+)\s+([^\s=]+)")
 
@@ -194,6 +227,7 @@ class _Parser:
         self._nodes: list[str | _Tag] = []
         self._open: list[_Open] = []
         self._tags = 0
+        self.spans: list[TagSpan] = []
 
     def parse(self) -> _Nodes:
         if len(self._source) > MAX_SOURCE_CHARACTERS:
@@ -216,6 +250,7 @@ class _Parser:
         if self._tags > MAX_TAGS:
             raise self._error(f"The template has more than {MAX_TAGS:,} tags", start)
         sigil, content, end = self._read_tag(start)
+        self.spans.append(TagSpan(start, end, sigil in _PRINTED))
         indent = ""
         if sigil in _MAY_STAND_ALONE:
             line = self._standalone_line(position, start, end)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,16 +24,20 @@ TEXT_FILES: Final[Mapping[str, Mapping[str, str]]] = {
 """For each channel the content's long fields, which have a file of their own."""
 
 FILES: Final = frozenset({MAIN_FILE, "body.html", "body.mjml", "body.txt"})
+"""Those of a template without translations; one has files such as `body.pt-br.html` beside them."""
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_MEMBERS: Final = ("channel", "description", "content", "variables")
+_MEMBERS: Final = ("channel", "description", "content", "translations", "variables")
+_TAG: Final = r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*"
+_TRANSLATED_FILE: Final = re.compile(rf"body\.({_TAG})\.(html|mjml|txt)")
 
 
 @dataclass(frozen=True)
 class TemplateFolder:
     """A template without its history: what a new version of it would be made of.
 
-    `content` and `variables` have the API's names; what has no value is not there.
+    `content`, `variables` and `translations` (by language tag in lower case) have the API's names;
+    what has no value is not there.
     """
 
     slug: str
@@ -41,22 +45,40 @@ class TemplateFolder:
     content: Mapping[str, Any]
     description: str | None = None
     variables: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
+    translations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of this name is a part of a template."""
+    return name in FILES or _TRANSLATED_FILE.fullmatch(name) is not None
 
 
 def to_files(template: TemplateFolder) -> dict[str, str]:
-    """Its files by name. Raises `ValueError` for a slug that is no safe folder name."""
+    """Its files by name. Raises `ValueError` for a slug or tag that is no safe name."""
     check_slug(template.slug)
     places = _places(template.channel)
-    content = without_nothing(template.content)
-    files = {places[name]: content.pop(name) + "\n" for name in places if name in content}
+    content, files = _split(template.content, places)
+    translations: dict[str, Any] = {}
+    for tag, words in template.translations.items():
+        translations[tag], long = _split(words, _places_in(places, _check_tag(tag)))
+        files |= long
     main = {
         "channel": template.channel,
         "description": template.description,
         "content": content or None,
+        "translations": translations or None,
         "variables": [without_nothing(variable) for variable in template.variables] or None,
     }
     text = json.dumps(without_nothing(main), indent=2, ensure_ascii=False)
     return {MAIN_FILE: text + "\n", **files}
+
+
+def _split(
+    words: Mapping[str, Any], places: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The short fields, and the long ones as files."""
+    short = without_nothing(words)
+    return short, {places[name]: short.pop(name) + "\n" for name in places if name in short}
 
 
 def from_files(slug: str, files: Mapping[str, str]) -> TemplateFolder:
@@ -64,15 +86,53 @@ def from_files(slug: str, files: Mapping[str, str]) -> TemplateFolder:
     check_slug(slug)
     main = _main(files.get(MAIN_FILE))
     places = _places(main.get("channel"))
-    content = dict(main.get("content") or {})
+    content = _joined(main.get("content") or {}, files, places, "content")
+    translations = dict(_translations(main, files, places))
+    used = {MAIN_FILE, *places.values()}
+    used |= {name for tag in translations for name in _places_in(places, tag).values()}
+    _refuse_strays(files, used)
+    variables = tuple(without_nothing(variable) for variable in main.get("variables") or ())
+    return TemplateFolder(
+        slug, main["channel"], content, main.get("description"), variables, translations
+    )
+
+
+def _joined(
+    short: Mapping[str, Any], files: Mapping[str, str], places: Mapping[str, str], at: str
+) -> dict[str, Any]:
+    words = dict(short)
     for name, file in places.items():
         if file in files:
-            if name in content:
-                raise ValueError(f"{MAIN_FILE}: '{name}' of 'content' is in {file} too")
-            content[name] = _without_last_break(files[file])
-    _refuse_strays(files, places)
-    variables = tuple(without_nothing(variable) for variable in main.get("variables") or ())
-    return TemplateFolder(slug, main["channel"], content, main.get("description"), variables)
+            if name in words:
+                raise ValueError(f"{MAIN_FILE}: '{name}' of '{at}' is in {file} too")
+            words[name] = _without_last_break(files[file])
+    return words
+
+
+def _translations(
+    main: Mapping[str, Any], files: Mapping[str, str], places: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The languages of the main file, then those that have nothing but files."""
+    given = main.get("translations") or {}
+    short = {tag.lower(): words for tag, words in given.items()}
+    if len(short) < len(given):
+        raise ValueError(f"{MAIN_FILE}: two tags of 'translations' differ by case alone")
+    found = (_TRANSLATED_FILE.fullmatch(name) for name in sorted(files))
+    tags = [*short, *(match[1] for match in found if match)]
+    for tag in dict.fromkeys(tags):
+        at = f"translations.{_check_tag(tag)}"
+        yield tag, _joined(short.get(tag, {}), files, _places_in(places, tag), at)
+
+
+def _places_in(places: Mapping[str, str], tag: str) -> dict[str, str]:
+    """The files of the long fields in a language: `body.de.html`."""
+    return {name: file.replace(".", f".{tag}.", 1) for name, file in places.items()}
+
+
+def _check_tag(tag: str) -> str:
+    if not re.fullmatch(_TAG, tag):
+        raise ValueError(f"{MAIN_FILE}: '{tag}' is no language tag such as de or pt-br")
+    return tag
 
 
 def check_slug(slug: str) -> str:
@@ -103,6 +163,11 @@ def _main(text: str | None) -> dict[str, Any]:
 def _check_kinds(main: Mapping[str, Any]) -> None:
     if not isinstance(main.get("content") or {}, dict):
         raise ValueError(f"{MAIN_FILE}: 'content' must be an object")
+    translations = main.get("translations") or {}
+    if not isinstance(translations, dict) or not all(
+        isinstance(words, dict) for words in translations.values()
+    ):
+        raise ValueError(f"{MAIN_FILE}: 'translations' must be objects by language tag")
     variables = main.get("variables") or []
     if not isinstance(variables, list) or not all(isinstance(item, dict) for item in variables):
         raise ValueError(f"{MAIN_FILE}: 'variables' must be a list of objects")
@@ -114,8 +179,8 @@ def _places(channel: object) -> Mapping[str, str]:
     return TEXT_FILES[channel]
 
 
-def _refuse_strays(files: Mapping[str, str], places: Mapping[str, str]) -> None:
-    strays = sorted((FILES - {MAIN_FILE, *places.values()}) & set(files))
+def _refuse_strays(files: Mapping[str, str], used: Collection[str]) -> None:
+    strays = sorted(name for name in files if is_ours(name) and name not in used)
     if strays:
         raise ValueError(f"{strays[0]} belongs to another channel than that of {MAIN_FILE}")
 

@@ -3,6 +3,11 @@
 A theme reaches HTML as a style sheet before the template's own, which is inlined when a message is
 rendered; a fragment without `<html>` or `<body>` is set into a page of the theme's width. It
 reaches MJML as defaults of its attributes, when a version is saved.
+
+Mail programs with a dark mode mostly change the colours by themselves, and cannot be stopped. A few
+(Apple Mail, Outlook for Mac) leave that to the email: a theme that follows the dark mode gives
+those a second set of colours, worked out of the first. It is no default: a template with colours of
+its own may be hard to read in the dark.
 """
 
 from __future__ import annotations
@@ -36,11 +41,18 @@ _DOCUMENT: Final = re.compile(r"<(?:!doctype|html|head|body)(?=[\s/>])", re.I)
 _HEAD: Final = re.compile(r"<head(?=[\s/>])[^<>]*>", re.I)
 _HTML: Final = re.compile(r"<html(?=[\s/>])[^<>]*>", re.I)
 _LIGHT_ENOUGH: Final = 0.179
+_SCHEMES: Final = (
+    '<meta name="color-scheme" content="light dark">'
+    '<meta name="supported-color-schemes" content="light dark">'
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours are `#rrggbb`, `width` and `radius` are pixels, `font` is a name of `FONTS`."""
+    """Colours are `#rrggbb`, `width` and `radius` are pixels, `font` is a name of `FONTS`.
+
+    `follows_dark`: mail programs that ask for dark colours get them.
+    """
 
     font: str = "system"
     text: str = "#1f2328"
@@ -50,6 +62,7 @@ class Theme:
     accent: str = "#4338ca"
     width: int = 600
     radius: int = 8
+    follows_dark: bool = False
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Theme:
@@ -81,6 +94,75 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+# -- contrast ---------------------------------------------------------------------------------
+
+READABLE: Final = 4.5
+"""The least contrast of ordinary text, by WCAG 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Two colours of a theme that meet in every email: the names of both, and their contrast."""
+
+    name: str
+    on: str
+    contrast: float
+
+    @property
+    def is_readable(self) -> bool:
+        return self.contrast >= READABLE
+
+
+def pairings(theme: Theme) -> tuple[Pairing, ...]:
+    """Wherever text stands on a colour of the theme."""
+    pairs = (
+        ("text", "surface", theme.text, theme.surface),
+        ("text", "background", theme.text, theme.background),
+        ("muted", "surface", theme.muted, theme.surface),
+        ("accent", "surface", theme.accent, theme.surface),
+        ("on_accent", "accent", theme.on_accent, theme.accent),
+    )
+    return tuple(Pairing(name, on, contrast(one, other)) for name, on, one, other in pairs)
+
+
+# -- style sheet ------------------------------------------------------------------------------
+
+_DARK: Final = MappingProxyType(
+    {"text": "#eceef2", "muted": "#a3abb8", "background": "#111318", "surface": "#1c1f26"}
+)
+_LIGHTER_STEPS: Final = 20
+
+
+def lightened(colour: str, surface: str) -> str:
+    """`colour` with as much white in it as makes it readable on a dark `surface`."""
+    for step in range(_LIGHTER_STEPS):
+        mixed = _with_white(colour, step / _LIGHTER_STEPS)
+        if contrast(mixed, surface) >= READABLE:
+            return mixed
+    return "#ffffff"
+
+
+def _with_white(colour: str, share: float) -> str:
+    channels = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+    return "#" + "".join(f"{round(value + (255 - value) * share):02x}" for value in channels)
+
+
+def _dark_rules(theme: Theme) -> str:
+    """Each is important: what they change is inlined by then."""
+    link = lightened(theme.accent, _DARK["surface"])
+    return f"""
+@media (prefers-color-scheme: dark) {{
+body, body > table {{ background: {_DARK["background"]} !important; }}
+.container {{ background: {_DARK["surface"]} !important; }}
+body, td, th, p, li, h1, h2, h3 {{ color: {_DARK["text"]} !important; }}
+.muted, .muted p, .muted td {{ color: {_DARK["muted"]} !important; }}
+a {{ color: {link} !important; }}
+.button {{ background: {theme.accent} !important; color: {theme.on_accent} !important; }}
+.panel {{ background: {_DARK["background"]} !important; }}
+.rows td, .rows th {{ border-color: {_DARK["background"]} !important; }}
+}}"""
+
+
 def style_sheet(theme: Theme) -> str:
     """The rules of a theme: for elements, and for the classes that starters use."""
     font = FONTS[theme.font]
@@ -105,12 +187,12 @@ a {{ color: {theme.accent}; }}
 .rows td, .rows th {{ padding: 8px 0; border-bottom: 1px solid {theme.background};
   text-align: left; }}
 .rows .number {{ text-align: right; }}
-""".strip()
+{_dark_rules(theme) if theme.follows_dark else ""}""".strip()
 
 
 def dressed(html: str, theme: Theme) -> str:
     """`html` in a theme: with its style sheet first, and in its page if it is a fragment."""
-    style = f"<style>{style_sheet(theme)}</style>"
+    style = f"{_SCHEMES if theme.follows_dark else ''}<style>{style_sheet(theme)}</style>"
     if not _DOCUMENT.search(html):
         return _page(html, style, theme)
     if found := _HEAD.search(html):

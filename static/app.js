@@ -174,7 +174,7 @@
   // One press, one post: the second is dropped while the first is under way.
   const onSubmit = (event) => {
     const form = event.target;
-    if (form.method !== "post") return;
+    if (form.method !== "post" || event.defaultPrevented || isPreview(event)) return;
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
     if (event.submitter) event.submitter.setAttribute("aria-busy", "true");
@@ -184,20 +184,6 @@
     for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
     for (const busy of document.querySelectorAll("[aria-busy]")) busy.removeAttribute("aria-busy");
     showTimes();
-  };
-
-  // An editor whose words were changed: publishing would leave the changes out, so it waits.
-  const watchEditor = (form) => {
-    let changed = false;
-    form.addEventListener("input", () => {
-      if (changed) return;
-      changed = true;
-      form.querySelector("[data-saved]").hidden = true;
-      form.querySelector("[data-not-saved]").hidden = false;
-      for (const button of form.querySelectorAll(`button[form="${form.dataset.unsaved}"]`)) button.disabled = true;
-    });
-    form.addEventListener("submit", () => { changed = false; });
-    addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
   };
 
   // -- a live list: [data-live] holds the address of its changes. Rows change in place; new ones come
@@ -285,6 +271,56 @@
     open();
   };
 
+  // -- previews: a form [data-preview] posts itself into its frame while somebody types --
+  const isPreview = (event) => Boolean(event.submitter && event.submitter.formTarget);
+  let previews = 0;
+  // Each goes into a frame of its own, so that the back button leaves the page, and takes the place
+  // of the one before when it is there.
+  const showPreview = (form) => {
+    const button = [...form.elements].find((element) => element.formTarget);
+    const shown = document.querySelector(`iframe[name="${button.formTarget}"]`);
+    const next = shown.cloneNode();
+    next.removeAttribute("src");
+    next.name = button.formTarget = `preview-${++previews}`;
+    next.classList.add("arriving");
+    shown.after(next);
+    next.addEventListener("load", () => {
+      while (next.previousElementSibling instanceof HTMLIFrameElement) next.previousElementSibling.remove();
+      next.classList.remove("arriving");
+    });
+    form.requestSubmit(button);
+  };
+  // [data-fresh] is the address of what stands in an element, for the form as it is filled in now.
+  const freshen = async (part, form) => {
+    const answer = await fetch(part.dataset.fresh, { method: "POST", body: new FormData(form), credentials: "same-origin" });
+    if (!answer.ok) return; // what is being typed is not whole yet
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    part.replaceChildren(...page.body.childNodes);
+  };
+  const watchPreview = (form) => {
+    const refresh = () => {
+      showPreview(form);
+      for (const part of document.querySelectorAll("[data-fresh]")) freshen(part, form).catch(() => { /* stays as it is */ });
+    };
+    let waiting;
+    // On the document: fields may stand outside of their form, beside the frame.
+    document.addEventListener("input", (event) => {
+      if (event.target.form !== form) return;
+      clearTimeout(waiting);
+      waiting = setTimeout(refresh, 300);
+    });
+    if (form.dataset.preview === "now") showPreview(form);
+  };
+
+  // A colour can be picked as well as typed: [data-picks] is the id of the text field.
+  const joinPicker = (picker) => {
+    const field = document.getElementById(picker.dataset.picks);
+    picker.addEventListener("input", () => { field.value = picker.value; });
+    field.addEventListener("input", () => {
+      if (/^#[0-9a-f]{6}$/i.test(field.value)) picker.value = field.value;
+    });
+  };
+
   addEventListener("pagehide", clearSecrets);
   addEventListener("pageshow", onShow);
   document.addEventListener("click", onClick);
@@ -294,8 +330,9 @@
     showTheme(remembered());
     showTimes();
     setInterval(showTimes, 30000);
-    for (const form of document.querySelectorAll("form[data-unsaved]")) watchEditor(form);
     for (const place of document.querySelectorAll("[data-live]")) followList(place);
+    for (const picker of document.querySelectorAll("[data-picks]")) joinPicker(picker);
+    for (const form of document.querySelectorAll("form[data-preview]")) watchPreview(form);
     const summary = document.querySelector("[data-error-summary], [data-secret]");
     if (summary) summary.focus();
   });

@@ -180,6 +180,10 @@ class House:
         """Do everything that is due now; return how many messages were claimed."""
         return self.runtime.dispatcher.run_once()
 
+    def count(self) -> None:
+        """Have the followers take in all that has happened."""
+        self.runtime.followers.catch_up()
+
     def template(self, slug: str = "welcome", *, publish: bool = True, **more: Any) -> None:
         """A template with one version, published unless told otherwise."""
         body = {"slug": slug, "channel": "email", "content": email_content()} | more

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.fakes import free_port
+from tests.starter import starter
 
 TOP: Final = Path(__file__).resolve().parents[1]
 SENDERKIT: Final = ("senderkit",)
@@ -32,16 +33,8 @@ def run_cli(
     data_dir: Path, *arguments: str, stdin: str = "", settings: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """`senderkit <arguments>` in a process of its own, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "senderkit", *arguments],
-        cwd=TOP,
-        env=environment(data_dir, **(settings or {})),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    environ = environment(data_dir, **(settings or {}))
+    return starter().run(arguments, cwd=TOP, env=environ, stdin=stdin)
 
 
 @dataclass

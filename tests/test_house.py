@@ -38,7 +38,12 @@ TOOLS: Final = VOCABULARY | {
     "rendering",
     "http_client",
     "rate_limits",
+    "sms_segments",
+    "template_checks",
     "template_folders",
+    "template_samples",
+    "template_uses",
+    "template_variables",
     "webhook_signing",
 }
 STORE: Final = TOOLS | {"models", "database", "changes"}
@@ -74,6 +79,21 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "rendering": VOCABULARY | {"mustache", "themes", "html_mail"},
     "http_client": VOCABULARY,
     "rate_limits": VOCABULARY,
+    "sms_segments": frozenset(),
+    "template_uses": VOCABULARY | {"commands", "mustache"},
+    "template_samples": VOCABULARY,
+    "template_variables": VOCABULARY
+    | {"commands", "mustache", "template_samples", "template_uses"},
+    "template_checks": VOCABULARY
+    | {
+        "commands",
+        "mustache",
+        "sms_segments",
+        "template_samples",
+        "template_uses",
+        "template_variables",
+        "themes",
+    },
     "template_folders": frozenset(),
     "webhook_signing": VOCABULARY,
     "metrics": VOCABULARY,

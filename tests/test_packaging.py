@@ -69,7 +69,8 @@ def undeclared(libraries: set[str], names: set[str]) -> list[str]:
 def test_every_library_the_product_imports_is_declared() -> None:
     libraries = libraries_imported_by("app.py", "senderkit/**/*.py", "migrations/**/*.py")
 
-    extras = ("postgres", "aws", "webpush", "celery", "django", "fastapi", "mcp", "mjml")
+    frameworks = ("celery", "django", "fastapi")
+    extras = ("postgres", "aws", "webpush", "mjml", "mcp", "otel", *frameworks)
 
     assert undeclared(libraries, declared(*extras)) == []
 

@@ -17,6 +17,8 @@ from senderkit.cli.application import (
 )
 from senderkit.cli.connections import connections_group
 from senderkit.cli.encryption import rotate_encryption_key
+from senderkit.cli.message_log import messages_group
+from senderkit.cli.studio import blocks_group, themes_group
 from senderkit.cli.suppressions import suppressions_group
 from senderkit.cli.webhooks import webhooks_group
 from senderkit.commands import (
@@ -279,6 +281,9 @@ def upgrade_database() -> None:
 
 
 admin.add_command(connections_group)
+admin.add_command(messages_group)
 admin.add_command(suppressions_group)
 admin.add_command(webhooks_group)
+admin.add_command(blocks_group)
+admin.add_command(themes_group)
 admin.add_command(rotate_encryption_key)

@@ -24,6 +24,7 @@ def newest_of(sk: SenderKit, template: TemplateDetail | TemplateSummary) -> Temp
         content=newest.content or {},
         description=template.description,
         variables=tuple(newest.raw.get("variables") or ()),
+        translations=newest.raw.get("translations") or {},
     )
 
 
@@ -68,16 +69,23 @@ def write_folder(folder: Path, template: TemplateFolder) -> bool:
 
 def _texts(place: Path) -> dict[str, str]:
     """Our files of one folder by name, line breaks as they are."""
-    names = (name for name in sorted(template_folders.FILES) if (place / name).is_file())
-    return {name: (place / name).read_bytes().decode("utf-8") for name in names}
+    return {path.name: path.read_bytes().decode("utf-8") for path in _own_files(place)}
+
+
+def _own_files(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return []
+    found = (path for path in place.iterdir() if template_folders.is_ours(path.name))
+    return sorted(path for path in found if path.is_file())
 
 
 def _write(place: Path, files: dict[str, str]) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (place / name).write_bytes(text.encode("utf-8"))
-    for name in template_folders.FILES - files.keys():
-        (place / name).unlink(missing_ok=True)
+    for path in _own_files(place):
+        if path.name not in files:
+            path.unlink()
 
 
 # -- what a push would change ---------------------------------------------------------------------
@@ -115,10 +123,13 @@ def changes_of(
 
 
 def _said_by(template: TemplateFolder) -> Any:
-    """Content and variables, in a form that two templates that say the same have in common."""
-    return template_folders.without_nothing(template.content), [
-        template_folders.without_nothing(variable) for variable in template.variables
-    ]
+    """Words and variables, in a form that two templates that say the same have in common."""
+    plain = template_folders.without_nothing
+    return (
+        plain(template.content),
+        {tag: plain(words) for tag, words in template.translations.items()},
+        [plain(variable) for variable in template.variables],
+    )
 
 
 def _creation(sk: SenderKit, template: TemplateFolder) -> Change:
@@ -129,6 +140,7 @@ def _creation(sk: SenderKit, template: TemplateFolder) -> Change:
             channel=template.channel,
             description=template.description,
             variables=template.variables,
+            translations=template.translations,
         )
 
     return Change("created", create)
@@ -137,7 +149,10 @@ def _creation(sk: SenderKit, template: TemplateFolder) -> Change:
 def _addition(sk: SenderKit, template: TemplateFolder) -> Change:
     def add() -> object:
         return sk.templates.add_version(
-            template.slug, template.content, variables=template.variables
+            template.slug,
+            template.content,
+            variables=template.variables,
+            translations=template.translations,
         )
 
     return Change("new version", add)

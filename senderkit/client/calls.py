@@ -39,6 +39,9 @@ T = TypeVar("T")
 Variables = Iterable[TemplateVariable | Mapping[str, Any]]
 """Declared variables, as `TemplateVariable` or as the wire has them."""
 
+Translations = Mapping[str, Mapping[str, Any]]
+"""By language tag, the fields of a template's content that differ in it, by the wire's names."""
+
 _CONFLICT: Final = 409
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 JSON: Final[Mapping[bytes, bytes]] = {b"Content-Type": b"application/json"}
@@ -167,6 +170,7 @@ def create_template(
     content: Content | Mapping[str, Any],
     description: str | None,
     variables: Variables | None,
+    translations: Translations | None = None,
 ) -> Call[TemplateDetail]:
     body = body_of(
         slug=slug,
@@ -174,16 +178,24 @@ def create_template(
         content=wire_value(content),
         description=description,
         variables=_declarations(variables),
+        translations=_translations(translations),
     )
     read = read_object(TemplateDetail.from_dict)
     return Call("POST", "/v1/templates", read, body, JSON, is_repeatable=False)
 
 
 def add_version(
-    slug: str, content: Content | Mapping[str, Any], variables: Variables | None
+    slug: str,
+    content: Content | Mapping[str, Any],
+    variables: Variables | None,
+    translations: Translations | None = None,
 ) -> Call[int]:
     path = f"/v1/templates/{segment(slug)}/versions"
-    body = body_of(content=wire_value(content), variables=_declarations(variables))
+    body = body_of(
+        content=wire_value(content),
+        variables=_declarations(variables),
+        translations=_translations(translations),
+    )
     return Call("POST", path, _read_number, body, JSON, is_repeatable=False)
 
 
@@ -211,6 +223,11 @@ def describe_template(slug: str, description: str | None) -> Call[TemplateDetail
 def body_of(**fields: object) -> bytes:
     """A JSON body of these fields; those that are None are left out."""
     return json_body({name: value for name, value in fields.items() if value is not None})
+
+
+def _translations(translations: Translations | None) -> dict[str, object] | None:
+    """None for none at all: a server of an earlier release does not know them."""
+    return {tag: dict(words) for tag, words in (translations or {}).items()} or None
 
 
 def _declarations(variables: Variables | None) -> list[object] | None:

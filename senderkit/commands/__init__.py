@@ -18,6 +18,8 @@ One question is asked here: is it well-formed? Whether it makes sense now is for
 ``queries``        `ListMessages`, where a stream of them goes on
 ``browsing``       `BrowseMessages`, the dashboard's list
 ``studio``         `SaveBlock`, `SaveTheme`, a template's new slug
+``overviews``      `ViewOverview`
+``resends``        `SendAgain`
 ``keys``           `CreateKey`
 ``suppressions``   `AddSuppression`, `BrowseSuppressions`, files of them
 ``connections``    `DescribeConnection`, the place in a channel's list
@@ -41,13 +43,19 @@ from senderkit.commands.connections import (
 )
 from senderkit.commands.content import check_template_content
 from senderkit.commands.keys import CreateKey, parse_create_key
-from senderkit.commands.limits import MAX_CREDENTIAL, MAX_DATABASE_INTEGER
+from senderkit.commands.limits import (
+    MAX_CREDENTIAL,
+    MAX_DATABASE_INTEGER,
+    MAX_RESENDS,
+    MAX_VARIABLES,
+)
 from senderkit.commands.metadata_terms import (
     MetadataRow,
     MetadataTerm,
     metadata_row,
     metadata_term,
 )
+from senderkit.commands.overviews import Period, ViewOverview, parse_view_overview
 from senderkit.commands.people import (
     AddMember,
     ChangePassword,
@@ -66,6 +74,7 @@ from senderkit.commands.queries import (
     parse_list_messages,
 )
 from senderkit.commands.recipients import Recipient, check_recipient
+from senderkit.commands.resends import SendAgain, parse_send_again
 from senderkit.commands.send_bodies import RawSendBody, SendBody, TemplateSendBody
 from senderkit.commands.sends import (
     IDEMPOTENCY_KEY_SCHEMA,
@@ -104,6 +113,7 @@ from senderkit.commands.templates import (
     DescribeTemplateBody,
     RenderTemplate,
     RenderTemplateBody,
+    is_variable_name,
     parse_add_version,
     parse_change_template,
     parse_create_template,
@@ -137,6 +147,8 @@ __all__ = [
     "LIST_MESSAGES_QUERY",
     "MAX_CREDENTIAL",
     "MAX_DATABASE_INTEGER",
+    "MAX_RESENDS",
+    "MAX_VARIABLES",
     "REQUEST_MODELS",
     "SUPPRESSION_COLUMNS",
     "AddMember",
@@ -156,6 +168,7 @@ __all__ = [
     "ListMessages",
     "MetadataRow",
     "MetadataTerm",
+    "Period",
     "Place",
     "QueryParameter",
     "RawSend",
@@ -164,14 +177,17 @@ __all__ = [
     "ReplayDeliveries",
     "SaveBlock",
     "SaveTheme",
+    "SendAgain",
     "SetUp",
     "TemplateSend",
+    "ViewOverview",
     "check_envelope_allowed",
     "check_password",
     "check_recipient",
     "check_template_content",
     "check_translations",
     "guarded_cell",
+    "is_variable_name",
     "merge_translation",
     "metadata_row",
     "metadata_term",
@@ -200,7 +216,9 @@ __all__ = [
     "parse_save_block",
     "parse_save_theme",
     "parse_send",
+    "parse_send_again",
     "parse_set_up",
     "parse_slug",
+    "parse_view_overview",
     "read_suppressions",
 ]

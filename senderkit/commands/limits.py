@@ -67,6 +67,9 @@ MAX_SEARCH: Final = 200
 MAX_METADATA_TERMS: Final = 20
 MAX_LOOKUP_TEXT: Final = 200
 """A longer metadata text is indexed by its hash."""
+MAX_RESENDS: Final = 1_000
+"""Messages that one form or command sends again."""
+MAX_REASON: Final = 500
 
 # -- connections and suppressions ---------------------------------------------------------------
 MAX_CONNECTION_NAME: Final = 100

@@ -22,7 +22,7 @@ from senderkit.themes import FONTS, MAX_RADIUS, MAX_WIDTH, MIN_WIDTH, Theme
 
 BLOCK_NAME_PATTERN: Final = rf"[a-z0-9][a-z0-9._-]{{0,{MAX_BLOCK_NAME - 1}}}"
 _BLOCK_NAME: Final = re.compile(BLOCK_NAME_PATTERN)
-_COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
+_COLOUR: Final = re.compile(r"#?([0-9a-f]{6}|[0-9a-f]{3})", re.I)
 _NUMBER: Final = re.compile(r"[0-9]{1,5}")
 _COLOURS: Final = ("text", "muted", "background", "surface", "accent")
 _STORABLE: Final = re.compile(r"[^\x00\ud800-\udfff]*")
@@ -82,8 +82,8 @@ def _check_text(text: str, field: str, longest: int, issues: list[Issue]) -> Non
 
 
 def parse_save_theme(form: Mapping[str, str]) -> SaveTheme:
-    """Plain values from a form: name, font, colours, width, radius, is_default. Raises
-    `InvalidRequest` with every issue."""
+    """Plain values from a form: name, font, colours, width, radius, follows_dark,
+    is_default. Raises `InvalidRequest` with every issue."""
     issues: list[Issue] = []
     name = form.get("name", "").strip()
     if not name:
@@ -97,15 +97,20 @@ def parse_save_theme(form: Mapping[str, str]) -> SaveTheme:
     radius = _read_number(form.get("radius", ""), "radius", 0, MAX_RADIUS, issues)
     if issues:
         refuse(issues)
-    theme = Theme(font=font, width=width, radius=radius, **colours)
+    follows_dark = bool(form.get("follows_dark"))
+    theme = Theme(font=font, width=width, radius=radius, follows_dark=follows_dark, **colours)
     return SaveTheme(name=name, theme=theme, is_default=bool(form.get("is_default")))
 
 
 def _read_colour(text: str, field: str, issues: list[Issue]) -> str:
-    if not _COLOUR.fullmatch(text.strip()):
+    """`#rrggbb`; the short form and one without `#` are taken as well."""
+    found = _COLOUR.fullmatch(text.strip())
+    if found is None:
         message = "Must be a colour such as #4338ca."
         issues.append(Issue(IssueCode.INVALID_VALUE, (field,), message))
-    return text.strip().lower()
+        return ""
+    digits = found[1].lower()
+    return f"#{digits if len(digits) == 6 else ''.join(digit * 2 for digit in digits)}"
 
 
 def _read_number(text: str, field: str, least: int, most: int, issues: list[Issue]) -> int:

@@ -48,6 +48,11 @@ def _check_slug(text: str) -> str:
     return text
 
 
+def is_variable_name(text: str) -> bool:
+    """Whether a variable of this name may be declared."""
+    return len(text) <= MAX_VARIABLE_NAME and _VARIABLE_NAME.fullmatch(text) is not None
+
+
 def _check_variable_name(text: str) -> str:
     if not _VARIABLE_NAME.fullmatch(text):
         raise flaw(IssueCode.INVALID_VALUE, "Must be a name without spaces or braces.")

@@ -22,6 +22,15 @@ from senderkit.models.core import (
     TimelineEntry,
     Workspace,
 )
+from senderkit.models.resends import Resend
+from senderkit.models.rollups import (
+    FailureReason,
+    FailureRollup,
+    MessageFailure,
+    Rollup,
+    RollupCell,
+)
+from senderkit.models.search import MessageDocument
 from senderkit.models.studio import Block, BlockVersion, TemplateAlias, Theme
 from senderkit.models.webhooks import (
     WebhookAttempt,
@@ -41,13 +50,20 @@ __all__ = [
     "ChangeCounter",
     "ChangeFollower",
     "Connection",
+    "FailureReason",
+    "FailureRollup",
     "IdempotencyKey",
     "Member",
     "MemberSession",
     "Message",
     "MessageAttachment",
     "MessageContent",
+    "MessageDocument",
+    "MessageFailure",
     "MessageMetadata",
+    "Resend",
+    "Rollup",
+    "RollupCell",
     "Suppression",
     "Template",
     "TemplateAlias",

@@ -11,7 +11,7 @@ import unicodedata
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -166,6 +166,16 @@ def find_session(
     )
     found = session.scalars(statement).unique().one_or_none()
     return found.member if found else None
+
+
+def is_session_open(connection: Connection, token: str, *, now: datetime) -> bool:
+    """Whether a session that was found goes on, for what takes longer than one request."""
+    statement = select(MemberSession.id).where(
+        MemberSession.token_hash == crypto.hash_secret(token),
+        MemberSession.ended_at.is_(None),
+        MemberSession.created_at > now - SESSION_LIFETIME,
+    )
+    return connection.execute(statement).one_or_none() is not None
 
 
 def end_session(session: Session, token: str, *, now: datetime) -> None:

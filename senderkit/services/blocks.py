@@ -1,49 +1,40 @@
 """Synced blocks: fragments that templates name, with versions of their own.
 
 What a block currently says is what every template gets at its next render; going back to an earlier
-version is as immediate.
+version is as immediate. So what would make renders fail is refused before it is current: circles,
+and blocks that bring along more of each other than a render allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
-from senderkit.commands import MAX_DATABASE_INTEGER, SaveBlock, merge_translation
-from senderkit.domain import JsonObject, new_public_id
+from senderkit.commands import MAX_DATABASE_INTEGER, SaveBlock
+from senderkit.domain import new_public_id
 from senderkit.errors import InvalidRequest, Issue, NotFound, TemplateError, VersionNotFound
-from senderkit.models import Block, BlockVersion, Template, TemplateVersion
-from senderkit.mustache import ReferenceKind, compile_template
+from senderkit.models import Block, BlockVersion, Workspace
+from senderkit.mustache import compile_template
+from senderkit.services.inclusions import find_cycle, find_excess, names_in
 from senderkit.services.surroundings import current_blocks
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A template that names a block, itself or through another block.
-
-    `is_live` when its published version does; else its newest one alone.
-    """
-
-    slug: str
-    is_live: bool
+class ChangedMeanwhile(InvalidRequest):
+    """Somebody has saved the block, or taken it back, since the form was opened."""
 
 
 # -- reading ----------------------------------------------------------------------------------
 
 
 def list_blocks(session: Session, workspace_id: int) -> list[Block]:
-    """By name, with what they currently say."""
+    """By name, with what they currently say and who wrote it."""
     statement = (
         select(Block)
         .where(Block.workspace_id == workspace_id)
-        .options(joinedload(Block.current_version))
+        .options(joinedload(Block.current_version).joinedload(BlockVersion.created_by))
         .order_by(Block.name)
     )
     return list(session.scalars(statement))
@@ -85,90 +76,6 @@ def get_version(session: Session, block: Block, number: int) -> BlockVersion:
     return version
 
 
-def names_in(source: str) -> frozenset[str]:
-    """The blocks that a text names. One that is no template names none."""
-    try:
-        references = compile_template(source).references()
-    except TemplateError:
-        return frozenset()
-    return frozenset(each.path for each in references if each.kind is ReferenceKind.PARTIAL)
-
-
-def names_in_content(content: JsonObject) -> frozenset[str]:
-    """The blocks that any field of a content names."""
-    return frozenset(name for text in _texts(content.values()) for name in names_in(text))
-
-
-def _texts(values: Iterable[Any]) -> Iterable[str]:
-    for value in values:
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, Mapping):
-            yield from _texts(value.values())
-        elif isinstance(value, list):
-            yield from _texts(value)
-
-
-def uses_by_block(session: Session, workspace_id: int) -> dict[str, tuple[Use, ...]]:
-    """Which templates name each block, themselves or through another, by block name.
-
-    Of a template the published and the newest version count; archived ones do not.
-    """
-    inner = {
-        name: names_in(content)
-        for name, content in current_blocks(session.connection(), workspace_id).items()
-    }
-    found: dict[str, dict[str, bool]] = {}
-    for slug, is_live, version in _current_versions(session, workspace_id):
-        for name in _reached(_names_in_version(version), inner):
-            uses = found.setdefault(name, {})
-            uses[slug] = uses.get(slug, False) or is_live
-    return {
-        name: tuple(Use(slug, is_live) for slug, is_live in sorted(uses.items()))
-        for name, uses in found.items()
-    }
-
-
-def _names_in_version(version: TemplateVersion) -> frozenset[str]:
-    translations = (version.translations or {}).values()
-    contents = [version.content, *(merge_translation(version.content, t) for t in translations)]
-    return frozenset(name for content in contents for name in names_in_content(content))
-
-
-def _reached(names: Iterable[str], inner: Mapping[str, frozenset[str]]) -> set[str]:
-    waiting, reached = list(names), set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name not in reached:
-            reached.add(name)
-            waiting.extend(inner.get(name, ()))
-    return reached
-
-
-def _current_versions(
-    session: Session, workspace_id: int
-) -> list[tuple[str, bool, TemplateVersion]]:
-    """The slug of each template, whether this is its live version, and the version."""
-    newest = (
-        select(TemplateVersion.template_id, func.max(TemplateVersion.number).label("number"))
-        .group_by(TemplateVersion.template_id)
-        .subquery()
-    )
-    statement = (
-        select(Template.slug, Template.published_version_id, TemplateVersion)
-        .join(TemplateVersion, TemplateVersion.template_id == Template.id)
-        .join(newest, newest.c.template_id == Template.id)
-        .where(
-            Template.workspace_id == workspace_id,
-            Template.archived_at.is_(None),
-            (TemplateVersion.number == newest.c.number)
-            | (TemplateVersion.id == Template.published_version_id),
-        )
-    )
-    rows = session.execute(statement)
-    return [(slug, version.id == published_id, version) for slug, published_id, version in rows]
-
-
 # -- writing ----------------------------------------------------------------------------------
 
 
@@ -181,6 +88,7 @@ def create_block(
     now: datetime,
 ) -> Block:
     """A new block, current at once. Raises `InvalidRequest`, also for a name that is taken."""
+    _lock(session, workspace_id)
     _check_content(session, workspace_id, command)
     block = Block(
         public_id=new_public_id("blk", now),
@@ -209,18 +117,45 @@ def save_version(
     *,
     created_by_id: int | None,
     now: datetime,
+    base: int | None = None,
 ) -> BlockVersion:
-    """The next version of the block, current at once. Raises `NotFound`, `InvalidRequest`."""
+    """The next version of the block, current at once; words that stay the same make none.
+
+    `base` is the number of the version that the author has changed; None for whatever is there.
+    Raises `NotFound`, `InvalidRequest`, `ChangedMeanwhile`.
+    """
+    _lock(session, workspace_id)
     block = get_block(session, workspace_id, command.name)
+    _check_base(block, base)
     _check_content(session, workspace_id, command)
-    # Locking the block's row gives two authors at once two numbers.
-    session.execute(select(Block.id).where(Block.id == block.id).with_for_update())
+    block.description = command.description
+    current = block.current_version
+    if current is not None and current.content == command.content:
+        session.commit()
+        return current
     newest = select(func.max(BlockVersion.number)).where(BlockVersion.block_id == block.id)
     number = (session.scalars(newest).one() or 0) + 1
-    block.description = command.description
     version = _add_version(session, block, number, command, created_by_id, now)
     session.commit()
     return version
+
+
+def _lock(session: Session, workspace_id: int) -> None:
+    """One author at a time: two at once would get the same number, or close a circle together.
+
+    A foreign key to the workspace, as every send stores one, does not wait for this.
+    """
+    statement = select(Workspace.id).where(Workspace.id == workspace_id)
+    session.execute(statement.with_for_update(key_share=True))
+
+
+def _check_base(block: Block, base: int | None) -> None:
+    current = block.current_version.number if block.current_version else 0
+    if base is not None and base != current:
+        raise ChangedMeanwhile(
+            f"Version {current} is current by now: somebody was faster. What you wrote is kept "
+            "below; save it again to put it in the place of theirs."
+        )
 
 
 def _add_version(
@@ -250,10 +185,11 @@ def go_back(
     session: Session, workspace_id: int, name: str, number: int, *, now: datetime
 ) -> BlockVersion:
     """Make an earlier version the current one. Raises what `get_version` raises, and
-    `InvalidRequest` when it would include itself by now."""
+    `InvalidRequest` when it would include itself, or too much, by now."""
+    _lock(session, workspace_id)
     block = get_block(session, workspace_id, name)
     version = get_version(session, block, number)
-    _check_cycle(session, workspace_id, name, version.content)
+    _check_inclusions(session, workspace_id, name, version.content)
     block.current_version_id = version.id
     block.updated_at = now
     session.commit()
@@ -275,22 +211,19 @@ def _check_content(session: Session, workspace_id: int, command: SaveBlock) -> N
     except TemplateError as error:
         issue = Issue("template_syntax", ("content",), str(error))
         raise InvalidRequest("The block is not a valid template.", [issue]) from error
-    _check_cycle(session, workspace_id, command.name, command.content)
+    _check_inclusions(session, workspace_id, command.name, command.content)
 
 
-def _check_cycle(session: Session, workspace_id: int, name: str, content: str) -> None:
-    blocks = current_blocks(session.connection(), workspace_id) | {name: content}
-    cycle = find_cycle({each: names_in(source) for each, source in blocks.items()})
+def _check_inclusions(session: Session, workspace_id: int, name: str, content: str) -> None:
+    sources = current_blocks(session.connection(), workspace_id) | {name: content}
+    inner = {each: names_in(source) for each, source in sources.items()}
+    cycle = find_cycle(inner)
     if cycle:
-        message = f"It would include itself: {' → '.join(cycle)}."
-        raise InvalidRequest(message, [Issue("invalid_value", ("content",), message)])
+        _refuse_content(f"It would include itself: {' → '.join(cycle)}.")
+    excess = find_excess(inner, name)
+    if excess:
+        _refuse_content(excess)
 
 
-def find_cycle(inner: Mapping[str, Iterable[str]]) -> Sequence[str]:
-    """Blocks that include each other in a circle, the first of them named at its end again."""
-    try:
-        TopologicalSorter(inner).prepare()
-    except CycleError as error:
-        found: Sequence[str] = error.args[1][::-1]
-        return found
-    return ()
+def _refuse_content(message: str) -> None:
+    raise InvalidRequest(message, [Issue("invalid_value", ("content",), message)])

@@ -16,6 +16,7 @@ from senderkit.services.reports import (
     find_request,
     get_message,
 )
+from senderkit.services.resends import Repetition, find_original, list_repetitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class MessageDetails:
     """A message, its timeline and its heavy half.
 
     `request` is what was asked for beyond the template; `rendered` is the output as it was handed
-    over, None while there is none. `actors` names who is behind the ids on the timeline.
+    over, None while there is none. `actors` names who is behind the ids on the timeline. It repeats
+    the `original`, and the `repetitions` repeat it.
     """
 
     view: MessageView
@@ -59,6 +61,8 @@ class MessageDetails:
     attachments: tuple[ListedAttachment, ...]
     key: SendingKey | None
     actors: Mapping[str, str]
+    original: Repetition | None = None
+    repetitions: tuple[Repetition, ...] = ()
 
     @property
     def channel(self) -> Channel:
@@ -83,6 +87,8 @@ def get_details(
         attachments=_list_attachments(connection, message_id),
         key=_find_key(connection, message_id),
         actors=_actors(connection, workspace_id, {str(name) for name in named if name}),
+        original=find_original(connection, message_id),
+        repetitions=list_repetitions(connection, message_id),
     )
 
 

@@ -19,7 +19,6 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    Text,
     and_,
     exists,
     func,
@@ -28,10 +27,6 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import aliased
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from senderkit.commands import ListMessages, MetadataTerm
 from senderkit.domain import MessageStatus, TimelineEvent
@@ -44,6 +39,7 @@ from senderkit.models import (
     TimelineEntry,
     UtcDateTime,
 )
+from senderkit.services.searching import Search, find_ids, in_order, search_condition
 
 MessageRow = Row[*tuple[Any, ...]]
 """A row with the columns of `MESSAGE_COLUMNS`, by name."""
@@ -142,43 +138,6 @@ def cursor_position(cursor: str) -> tuple[ColumnElement[Any], ColumnElement[Any]
 # -- filters ----------------------------------------------------------------------------------
 
 
-def _escape_like(text: str) -> str:
-    return text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-class _Caseless(FunctionElement[str]):
-    """A column to compare by LIKE with a lower-case ASCII pattern."""
-
-    type = Text()
-    inherit_cache = True
-
-
-@compiles(_Caseless)
-def _lowered(element: _Caseless, compiler: SQLCompiler, **more: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **more)})"
-
-
-@compiles(_Caseless, "sqlite")
-def _as_it_is(element: _Caseless, compiler: SQLCompiler, **more: Any) -> str:
-    # LIKE of SQLite takes no notice of ASCII case; without the call it is five times as fast.
-    return compiler.process(element.clauses, **more)
-
-
-def _search_condition(text: str) -> ColumnElement[bool]:
-    pattern = f"%{_escape_like(text)}%"
-    caseless = _Caseless if pattern.isascii() else func.lower
-
-    def matches(column: Any) -> ColumnElement[bool]:
-        return caseless(column).like(pattern, escape="\\")
-
-    pair = aliased(MessageMetadata)
-    in_metadata = exists().where(
-        pair.message_id == Message.id, or_(matches(pair.key), matches(pair.value))
-    )
-    columns = (Message.public_id, Message.uuid, Message.recipient, Message.template_slug)
-    return or_(*(matches(column) for column in columns), in_metadata)
-
-
 def _metadata_condition(term: MetadataTerm) -> ColumnElement[bool]:
     return and_(
         MessageMetadata.key == term.key,
@@ -194,7 +153,7 @@ def _status_condition(status: str) -> ColumnElement[bool]:
 
 
 def list_conditions(query: ListMessages) -> list[ColumnElement[bool]]:
-    """Every filter of a query but its metadata."""
+    """Every filter of a query but its metadata and its search."""
     found: list[ColumnElement[bool]] = []
     if query.status is not None:
         found.append(_status_condition(query.status))
@@ -202,14 +161,13 @@ def list_conditions(query: ListMessages) -> list[ColumnElement[bool]]:
         found.append(Message.channel == query.channel.value)
     if query.template is not None:
         found.append(Message.template_slug == query.template)
-    if query.search is not None:
-        found.append(_search_condition(query.search))
     return found
 
 
 def all_conditions(query: ListMessages) -> list[ColumnElement[bool]]:
     """Every filter of a query, each a condition on a message by itself."""
-    return [*list_conditions(query), *(_has_metadata(term) for term in query.metadata)]
+    found = [*list_conditions(query), *(_has_metadata(term) for term in query.metadata)]
+    return found if query.search is None else [*found, search_condition(query.search)]
 
 
 def of_room(workspace_id: int, livemode: bool) -> tuple[ColumnElement[bool], ...]:
@@ -217,8 +175,11 @@ def of_room(workspace_id: int, livemode: bool) -> tuple[ColumnElement[bool], ...
     return (Message.workspace_id == workspace_id, Message.livemode == livemode)
 
 
-def _page_statement(workspace_id: int, livemode: bool, query: ListMessages) -> Select[Any]:
-    statement: Select[Any] = select(*MESSAGE_COLUMNS)
+def _page_statement(
+    workspace_id: int, livemode: bool, query: ListMessages, columns: Iterable[Any]
+) -> Select[Any]:
+    """`columns` of what a query lets through but for its search, from its cursor on."""
+    statement: Select[Any] = select(*columns)
     if not query.metadata:
         order: tuple[Any, Any] = (Message.created_at, Message.id)
         statement = statement.where(*of_room(workspace_id, livemode))
@@ -239,7 +200,31 @@ def _page_statement(workspace_id: int, livemode: bool, query: ListMessages) -> S
     statement = statement.where(*list_conditions(query))
     if query.cursor is not None:
         statement = statement.where(tuple_(*order) < tuple_(*cursor_position(query.cursor)))
-    return statement.order_by(order[0].desc(), order[1].desc()).limit(query.limit + 1)
+    return statement.order_by(order[0].desc(), order[1].desc())
+
+
+def _search(workspace_id: int, livemode: bool, query: ListMessages, text: str) -> Search:
+    ids = (Message.id, Message.created_at)
+    return Search(
+        text=text,
+        workspace_id=workspace_id,
+        livemode=livemode,
+        walk=_page_statement(workspace_id, livemode, query, ids),
+        fits=[*list_conditions(query), *(_has_metadata(term) for term in query.metadata)],
+        limit=query.limit + 1,
+    )
+
+
+def _rows_of_page(
+    connection: Connection, workspace_id: int, livemode: bool, query: ListMessages
+) -> list[MessageRow]:
+    """One row more than the page takes, when there are as many."""
+    if query.search is None:
+        statement = _page_statement(workspace_id, livemode, query, MESSAGE_COLUMNS)
+        return list(connection.execute(statement.limit(query.limit + 1)))
+    ids = find_ids(connection, _search(workspace_id, livemode, query, query.search))
+    found = connection.execute(select(*MESSAGE_COLUMNS).where(Message.id.in_(ids)))
+    return in_order(list(found), ids)
 
 
 def _has_metadata(term: MetadataTerm) -> ColumnElement[bool]:
@@ -259,12 +244,16 @@ def list_messages(
     connection: Connection, workspace_id: int, livemode: bool, query: ListMessages
 ) -> Page:
     """One page of a workspace's messages in one mode. Raises `InvalidRequest` for a bad cursor."""
-    rows = list(connection.execute(_page_statement(workspace_id, livemode, query)))
+    rows = _rows_of_page(connection, workspace_id, livemode, query)
     has_more = len(rows) > query.limit
     rows = rows[: query.limit]
+    return Page(views_of(connection, rows), encode_cursor(rows[-1]) if has_more else None)
+
+
+def views_of(connection: Connection, rows: Sequence[MessageRow]) -> tuple[MessageView, ...]:
+    """Messages with their timelines."""
     timelines = timelines_of(connection, [row.id for row in rows])
-    views = tuple(MessageView(row, timelines.get(row.id, ())) for row in rows)
-    return Page(views, encode_cursor(rows[-1]) if has_more else None)
+    return tuple(MessageView(row, timelines.get(row.id, ())) for row in rows)
 
 
 def get_message(

@@ -125,7 +125,9 @@ class Sending:
         connection_id = None
         if sender.mode is Mode.LIVE:
             with self._reader.connect() as connection:
-                connection_id = self._connection_id(connection, sender, command.channel)
+                connection_id = connection_now(
+                    self._connections, connection, sender.workspace_id, command.channel
+                )
         request = {"content": command.content, "interpolate": command.interpolate}
         values = self._common(sender, command, command.channel, command.to)
         return values | {
@@ -148,7 +150,9 @@ class Sending:
         recipient = check_recipient(version.channel, command.to)
         connection_id = None
         if sender.mode is Mode.LIVE:
-            connection_id = self._connection_id(connection, sender, version.channel, version.slug)
+            connection_id = connection_now(
+                self._connections, connection, sender.workspace_id, version.channel, version.slug
+            )
         request: dict[str, Any] = {"essential": True} if version.is_essential else {}
         if command.locale:
             request["locale"] = command.locale
@@ -159,16 +163,6 @@ class Sending:
             "request": request | _envelope(command.envelope),
             "connection_id": connection_id,
         }
-
-    def _connection_id(
-        self, connection: Connection, sender: Sender, channel: Channel, slug: str | None = None
-    ) -> str:
-        """The connection that a live send would go through now."""
-        route = self._connections.find_route(connection, sender.workspace_id, channel, slug)
-        if route is None:
-            message = f"No provider is connected that can deliver {channel.value}."
-            raise ProviderNotConfigured(message)
-        return route.connection_id
 
     def _common(
         self,
@@ -193,6 +187,21 @@ class Sending:
             "attachments": command.attachments,
             "from_override": from_override(command.envelope),
         }
+
+
+def connection_now(
+    connections: Connections,
+    connection: Connection,
+    workspace_id: int,
+    channel: Channel,
+    slug: str | None = None,
+) -> str:
+    """The connection that a live send would go through now. Raises `ProviderNotConfigured`."""
+    route = connections.find_route(connection, workspace_id, channel, slug)
+    if route is None:
+        message = f"No provider is connected that can deliver {channel.value}."
+        raise ProviderNotConfigured(message)
+    return route.connection_id
 
 
 def _keyed(

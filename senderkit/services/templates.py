@@ -201,6 +201,18 @@ def list_versions(session: Session, template: Template) -> list[TemplateVersion]
     return list(session.scalars(statement))
 
 
+def get_newest_version(session: Session, template: Template) -> TemplateVersion:
+    """The version with the highest number, published or not."""
+    statement = (
+        select(TemplateVersion)
+        .where(TemplateVersion.template_id == template.id)
+        .options(joinedload(TemplateVersion.created_by))
+        .order_by(TemplateVersion.number.desc())
+        .limit(1)
+    )
+    return session.scalars(statement).one()
+
+
 def get_version(session: Session, template: Template, number: int) -> TemplateVersion:
     """Raises `VersionNotFound`."""
     statement = select(TemplateVersion).where(

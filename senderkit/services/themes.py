@@ -1,10 +1,10 @@
-"""Themes of a workspace: at most one of them is the default, which new templates begin with."""
+"""Themes of a workspace: one of them is the default, which new templates begin with."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -115,15 +115,32 @@ def _commit(session: Session, name: str) -> None:
         raise InvalidRequest(message, [Issue("slug_taken", ("name",), message)]) from error
 
 
-def remove_theme(session: Session, workspace_id: int, public_id: str) -> None:
-    """Templates that had it go out without one. Raises `NotFound`."""
+def remove_theme(session: Session, workspace_id: int, public_id: str) -> ThemeRow | None:
+    """Templates that had it go out without one. Raises `NotFound`.
+
+    Of the themes that are left, if any, one is the default: it is returned if it was not before.
+    """
     theme = get_theme(session, workspace_id, public_id)
     session.execute(update(Template).where(Template.theme_id == theme.id).values(theme_id=None))
     session.delete(theme)
+    session.flush()
+    heir = next(iter(list_themes(session, workspace_id)), None) if theme.is_default else None
+    if heir is not None:
+        heir.is_default = True
     session.commit()
+    return heir
 
 
-def count_uses(session: Session, theme: ThemeRow) -> int:
-    """How many templates have it."""
-    statement = select(func.count()).select_from(Template).where(Template.theme_id == theme.id)
-    return session.scalars(statement).one()
+def uses_by_theme(session: Session, workspace_id: int) -> dict[int, tuple[str, ...]]:
+    """The slugs of the templates that have each theme, by its id; archived ones too, since they
+    may come back."""
+    statement = (
+        select(Template.theme_id, Template.slug)
+        .where(Template.workspace_id == workspace_id, Template.theme_id.is_not(None))
+        .order_by(Template.slug)
+    )
+    found: dict[int, tuple[str, ...]] = {}
+    for theme_id, slug in session.execute(statement):
+        if theme_id is not None:
+            found[theme_id] = (*found.get(theme_id, ()), slug)
+    return found

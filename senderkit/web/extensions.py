@@ -16,16 +16,22 @@ from senderkit.database import read_only
 from senderkit.models import Base
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_READING_FORMS = frozenset({"template_preview.frame", "template_preview.live"})
+"""What is posted for its length alone and changes nothing; an editor sends one after each pause."""
 
 
 class RequestSession(FlaskSession):
-    """A session whose transactions only read while the request is a GET or HEAD."""
+    """A session whose transactions only read while the request only reads."""
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
         bind = super().get_bind(*args, **kwargs)
-        if isinstance(bind, Engine) and has_request_context() and request.method in _READING:
-            return read_only(bind)
-        return bind
+        return read_only(bind) if isinstance(bind, Engine) and _only_reads() else bind
+
+
+def _only_reads() -> bool:
+    if not has_request_context():
+        return False
+    return request.method in _READING or request.endpoint in _READING_FORMS
 
 
 database = SQLAlchemy(model_class=Base, session_options={"class_": RequestSession})

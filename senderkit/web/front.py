@@ -34,6 +34,7 @@ from senderkit.web.deferral import DEFERRAL, Deferral
 from senderkit.web.exchanges import Exchange, Watch
 from senderkit.web.intake import Intake, Taken
 from senderkit.web.key_reads import KEY_READ, KeyReads
+from senderkit.web.parts import Parts, PartSender, find_parts
 from senderkit.web.runtime import Runtime, runtime_of
 from senderkit.web.streams.opening import HANDOVER, Handover
 from senderkit.web.streams.writing import Streams
@@ -50,8 +51,14 @@ _SENDS: Final = frozenset({"/v1/send", "/v1/send-raw"})
 _SEND_THREADS: Final = 2
 """For sends with small bodies, which wait for nothing: more threads would only take turns."""
 
+_STOPPING_SECONDS: Final = 25
+"""How long requests under way may take to end, and readers to take their answers."""
+
+_PART_THREADS: Final = 2
+"""For the parts of answers that are made while they are sent."""
+
 Job = Callable[[], Any]
-Answer = tuple[int, list[tuple[str, str]], bytes]
+Answer = tuple[int, list[tuple[str, str]], bytes | Parts]
 
 
 class ThreadPool:
@@ -133,6 +140,8 @@ class Front:
         self._loop = loop
         self._pool = ThreadPool(threads, loop)
         self._sends = ThreadPool(_SEND_THREADS, loop)
+        self._part_makers = ThreadPool(_PART_THREADS, loop)
+        self._parts = PartSender(self._part_makers.run)
         self._keys = KeyReads(partial(read_key, app), loop)
         self._intake = Intake(loop, self._knows_key)
         if at_hand is None:
@@ -162,8 +171,16 @@ class Front:
         if taken.fault is not None:
             # The rest of the body may still come: the connection cannot be used again.
             headers.append(("connection", "close"))
-        protocol.response_bytes(status, headers, content)
+        await self._respond(protocol, status, headers, content)
         exchange.end(status)
+
+    async def _respond(
+        self, protocol: Any, status: int, headers: list[tuple[str, str]], content: bytes | Parts
+    ) -> None:
+        if isinstance(content, Parts):
+            await self._parts.send(protocol, status, headers, content)
+        else:
+            protocol.response_bytes(status, headers, content)
 
     async def _answer_or_stream(
         self,
@@ -181,8 +198,8 @@ class Front:
                 exchange.end(status)
                 await streams.write(handover.opened, scope, protocol, headers)
             else:
-                protocol.response_bytes(status, headers, content)
                 exchange.end(status)
+                await self._respond(protocol, status, headers, content)
         finally:
             handover.close()
 
@@ -224,12 +241,13 @@ class Front:
 
     async def end_streams(self) -> None:
         """Nothing else would end them, and the server waits for each open answer."""
+        self._parts.stop()
         if self._streams is not None:
             await self._streams.close()
 
     def close(self) -> None:
         """Finish what is queued, end the threads."""
-        for part in (self._keys, self._sends, self._pool):
+        for part in (self._keys, self._sends, self._part_makers, self._pool):
             part.close()
 
 
@@ -300,6 +318,9 @@ def _run_wsgi(app: Flask, environ: dict[str, Any]) -> Answer:
         return None
 
     parts = app.wsgi_app(environ, start_response)
+    stream = find_parts(environ, parts)
+    if stream is not None:
+        return *started[0], stream
     try:
         content = b"".join(parts)
     finally:
@@ -335,8 +356,11 @@ async def serve_flask(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(is_stopping.set))
     stopping = loop.create_task(_stop(is_stopping, front, server))
+    server.workers_kill_timeout = _STOPPING_SECONDS
     try:
         await server.serve()
+    except TimeoutError:
+        _log.warning("connections_cut_off", seconds=_STOPPING_SECONDS)
     finally:
         stopping.cancel()
         front.close()

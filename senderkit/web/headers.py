@@ -19,7 +19,7 @@ PREVIEW_POLICY: Final = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data: https:; "
     "frame-ancestors 'self'"
 )
-"""Of the one URL that shows a message's own HTML: an opaque origin without scripts."""
+"""Of the URLs that show the HTML of messages and templates: an opaque origin without scripts."""
 
 _POLICY: Final = "Content-Security-Policy"
 _EVERYWHERE: Final = [
@@ -30,6 +30,13 @@ _EVERYWHERE: Final = [
 ]
 _NEVER_CACHED: Final = [("Cache-Control", "no-store"), ("Vary", "Cookie")]
 """Of every answer that does not say itself how long it may be kept, as static files do."""
+
+
+def with_style_nonce(response: Response, nonce: str) -> Response:
+    """Let a page's own scripts add style elements that carry `nonce`: the code editor does."""
+    policy = PAGE_POLICY.replace("style-src 'self'", f"style-src 'self' 'nonce-{nonce}'")
+    response.headers[_POLICY] = policy
+    return response
 
 
 def as_preview(response: Response) -> Response:

@@ -31,6 +31,9 @@ from senderkit.services.key_limits import KeyLimits
 from senderkit.services.login_limits import LoginLimits
 from senderkit.services.preparing import Preparing
 from senderkit.services.receipts import ReceiptPoller
+from senderkit.services.resending import Resending
+from senderkit.services.rollups import Rollups
+from senderkit.services.search_documents import SearchDocuments
 from senderkit.services.sending import Sending
 from senderkit.services.team_mail import TeamMail
 from senderkit.services.webhook_endpoints import WebhookEndpoints
@@ -72,6 +75,7 @@ class Runtime:
     compiled: CompiledVersions
     writer: AcceptanceWriter
     sending: Sending
+    resending: Resending
     usage: UsageRecorder
     dispatcher: Dispatcher
     receipts: ReceiptPoller
@@ -175,13 +179,14 @@ def build_runtime(
         compiled=compiled,
         writer=writer,
         sending=Sending(reader, writer, connections, clock),
+        resending=Resending(reader, writer, connections, clock),
         usage=UsageRecorder(engine, clock),
         dispatcher=dispatcher,
         receipts=ReceiptPoller(engine, connections, clock),
         early_reports=EarlyReports(reader),
         endpoints=endpoints,
         webhooks=webhooks,
-        followers=Followers(engine, ()),
+        followers=Followers(engine, (Rollups(), SearchDocuments())),
         hub=hub,
         unsubscribe_signer=signer,
         key_form_signer=Signer(settings.secret_key, _KEY_FORM_SALT),

@@ -14,7 +14,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.bench import client, delivering, listening, minting, reading, throughput
+from tests.bench import (
+    client,
+    delivering,
+    listening,
+    minting,
+    overview,
+    reading,
+    rendering,
+    throughput,
+)
 from tests.bench.houses import POSTGRES, SQLITE, Grounds
 from tests.bench.machine import facts
 from tests.bench.measures import Figure, Options, table
@@ -27,11 +36,13 @@ GROUPS: Final[Mapping[str, Group]] = {
     "burst": throughput.burst_figures,
     "listeners": listening.listener_figures,
     "lists": reading.list_figures,
+    "overview": overview.overview_figures,
     "json": reading.json_figures,
     "dispatch": delivering.dispatch_figures,
     "http": delivering.http_figures,
     "batches": delivering.batch_figures,
     "smtp": delivering.smtp_figures,
+    "render": rendering.render_figures,
     "mint": minting.mint_figures,
     "client": client.client_figures,
 }

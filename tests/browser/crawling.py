@@ -1,4 +1,7 @@
-"""Visits every page that links lead to, from the overview on. A frame is seen within its page."""
+"""Visits every page that links lead to, from the overview and a list of failures on.
+
+A frame is seen within its page.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ from urllib.parse import urlsplit
 from tests.browser.visitor import Visitor
 
 _ID: Final = re.compile(
-    r"\b(?:msg|key|tpl|mem|whe|whd)_[0-9a-z]{26}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d+\b"
+    r"\b(?:msg|key|tpl|mem|whe|whd|thm)_[0-9a-z]{26}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d+\b"
 )
+_STARTS: Final = ("/", "/messages?status=failed", "/messages/resend?status=failed")
+"""Where to begin: some pages are shown for some lists only."""
 _ASSETS: Final = ("/static/", "/openapi.json")
 
 
 def crawl(visitor: Visitor, *, alike: int) -> Iterator[str]:
     """Each page's path while it is open; of pages that differ in ids and query only, `alike`."""
-    waiting = ["/"]
+    waiting = list(_STARTS)
     seen: set[str] = set(waiting)
     visits: Counter[str] = Counter()
     while waiting:
@@ -40,8 +45,10 @@ def _kind(path: str) -> str:
 
 
 def _links(visitor: Visitor) -> list[str]:
+    # Not `link.href`: of a link within a drawing that is no text.
     hrefs: list[str] = visitor.page.evaluate(
-        "[...document.querySelectorAll('a[href]:not([download])')].map(link => link.href)"
+        "[...document.querySelectorAll('a[href]:not([download])')]"
+        ".map(link => new URL(link.getAttribute('href'), document.baseURI).href)"
     )
     paths = (
         href.removeprefix(visitor.url).partition("#")[0]

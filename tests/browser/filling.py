@@ -13,6 +13,8 @@ from typing import Any
 
 from senderkit.commands.recipients import EXAMPLE_SUBSCRIPTION
 from senderkit.domain import new_public_id, utc_now
+from senderkit.themes import Theme
+from tests.make import wait_until
 from tests.serving import Server, run_cli
 
 
@@ -109,6 +111,18 @@ def _fill_channels(server: Server) -> None:
     assert run_cli(server.data_dir, *imported, stdin=SUPPRESSED).returncode == 0
 
 
+def _send_again(app: App) -> None:
+    """A message that ended, from the shell: the pages of both show each other."""
+
+    def has_ended() -> bool:
+        return bool(app.get("/v1/messages?limit=1")["data"][0]["status"] == "delivered")
+
+    wait_until(has_ended)
+    message_id = app.get("/v1/messages?limit=1")["data"][0]["publicId"]
+    again = ("admin", "messages", "resend", "--mode", "test", message_id)
+    assert run_cli(app.server.data_dir, *again).returncode == 0
+
+
 ENDPOINT = (
     "INSERT INTO webhook_endpoints (id, public_id, workspace_id, url, events, sealed_secret, "
     "is_enabled, disabled_reason, failing_since, overlap_until, created_at) "
@@ -166,6 +180,73 @@ def fill_webhooks(server: Server, words: str = GONE) -> None:
     write(server, ATTEMPT, attempts)
 
 
+THEME = (
+    'INSERT INTO themes (public_id, workspace_id, name, "values", is_default, created_at, '
+    "updated_at) VALUES (?, 1, ?, ?, ?, ?, ?)"
+)
+
+
+def save_block(server: Server, name: str, content: str, **about: str) -> None:
+    """Save a block in the shell."""
+    options = [part for key, value in about.items() for part in (f"--{key}", value)]
+    saved = ("admin", "blocks", "save", name, "-", *options)
+    done = run_cli(server.data_dir, *saved, stdin=content)
+    assert done.returncode == 0, done.stderr
+
+
+def store_themes(server: Server, themes: Sequence[tuple[str, Theme]]) -> None:
+    """The first one is the default."""
+    now = int(utc_now().timestamp() * 1_000_000)
+    rows = [
+        (new_public_id("thm", utc_now()), name, json.dumps(theme.stored()), not number, now, now)
+        for number, (name, theme) in enumerate(themes)
+    ]
+    write(server, THEME, rows)
+
+
+def _fill_pieces(app: App) -> None:
+    """Blocks that are live, in a draft, within another and unused, with versions; themes."""
+    server = app.server
+    save_block(server, "footer", "<p>Acme Ltd, 1 High Street</p>", description="The legal lines")
+    save_block(server, "footer", "<p>Acme Ltd, 2 High Street</p>\n{{> signature}}", note="We moved")
+    save_block(server, "signature", "<p>Your team at Acme</p>", description="x" * 300)
+    save_block(server, "a.block-with-a-name-that-is-as-long-as-" + "x" * 61, "<p>Nobody names it")
+    for slug in ("order-shipped", "order-planned"):
+        content = {"subject": "S", "html": "<h1>{{name}}</h1>{{> footer}}"}
+        app.post("/v1/templates", {"slug": slug, "channel": "email", "content": content})
+    published = ("admin", "templates", "publish", "order-shipped")
+    assert run_cli(server.data_dir, *published).returncode == 0
+    pale = Theme(accent="#ffee88", font="georgia", follows_dark=True)
+    store_themes(server, [("Plain", Theme()), ("Spring campaign " * 6, pale)])
+    named = "UPDATE templates SET theme_id = (SELECT min(id) FROM themes) WHERE slug LIKE 'order-%'"
+    write(server, named)
+
+
+def _fill_studio(app: App) -> None:
+    """A template that every check has something to say about, in several languages; a push."""
+    html = (
+        "<h1>Hello {{name}}</h1>{{#items}}<p>{{name}}: {{price}}</p>{{/items}}{{> nowhere}}"
+        '<img src="https://acme.example/a.png"><a href="http://acme.example">Go</a>{{{raw}}}'
+        '<p style="color:#999999;background:#ffffff">Pale</p>'
+    )
+    body = {
+        "slug": "checked",
+        "channel": "email",
+        "content": {"subject": "S" * 90, "html": html},
+        "variables": [
+            {"name": "name", "type": "string", "required": True, "example": "Ada"},
+            {"name": "items", "type": "array", "example": [{"name": "Tea", "price": "4"}]},
+            {"name": "x" * 200, "type": "object", "description": "Long " * 60},
+        ],
+        "translations": {"de": {"subject": "Hallo {{wer}}"}, "zh-hans-cn": {"html": "<p>你好"}},
+    }
+    app.post("/v1/templates", body)
+    sms = {"slug": "long-sms", "channel": "sms", "content": {"body": "Ж" * 90}}
+    push = {"title": "Parcel {{id}}", "body": "Today", "clickUrl": "http://acme.example"}
+    app.post("/v1/templates", sms)
+    app.post("/v1/templates", {"slug": "parcel", "channel": "web-push", "content": push})
+
+
 def fill(server: Server) -> None:
     """One of everything that a page can show, in test mode: each status, channel and template
     state, long and foreign text, a revoked key, connections, suppressions."""
@@ -184,6 +265,7 @@ def fill(server: Server) -> None:
         body = {"slug": slug, "channel": "email", "content": content, "description": f"The {slug}"}
         app.post("/v1/templates", body)
     app.post("/v1/templates", {"slug": "code", "channel": "sms", "content": {"body": "{{code}}"}})
+    _fill_studio(app)
     for slug in ("welcome", "receipt", "code"):
         assert run_cli(server.data_dir, "admin", "templates", "publish", slug).returncode == 0
     app.post(
@@ -196,5 +278,7 @@ def fill(server: Server) -> None:
     listed = run_cli(server.data_dir, "admin", "keys", "list").stdout.splitlines()
     retired = next(line.split("\t")[0] for line in listed if line.endswith("Retired"))
     assert run_cli(server.data_dir, "admin", "keys", "revoke", retired).returncode == 0
+    _send_again(app)
     _fill_channels(server)
+    _fill_pieces(app)
     fill_webhooks(server)

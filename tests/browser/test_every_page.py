@@ -20,6 +20,7 @@ DESKTOP = {"width": 1280, "height": 900}
 LIGHT_PAGES = (
     *("/", "/messages", "/suppressions", "/templates", "/channels", "/channels/new/smtp"),
     *("/webhooks", "/webhooks/new", "/keys", "/keys/new"),
+    *("/templates/-/blocks", "/templates/-/blocks/footer", "/templates/-/themes/-/new"),
 )
 PUBLIC_PAGES = ("/login", "/docs", "/no-such-page")
 

@@ -11,9 +11,10 @@ import pytest
 from playwright.sync_api import Browser
 
 from senderkit.crypto import Vault
-from senderkit.domain import new_uuid
+from senderkit.domain import new_uuid, utc_now
+from senderkit.themes import Theme
 from tests.browser.crawling import crawl
-from tests.browser.filling import App, app_of, connect, fill_webhooks, write
+from tests.browser.filling import App, app_of, connect, fill_webhooks, store_themes, write
 from tests.browser.visitor import visiting
 from tests.fakes import FakeSmtp
 from tests.make import OWNER, PASSWORD
@@ -89,7 +90,33 @@ def plant(server: Server, smtp: FakeSmtp) -> None:
             _plant_template(app, number, payload)
             app_of(server, "test", payload[:100])
     _plant_channels(server)
+    _plant_pieces(server)
     fill_webhooks(server, " ".join(PAYLOADS[::10]))
+
+
+def _plant_pieces(server: Server) -> None:
+    """Blocks that templates name, their descriptions and notes, the names of themes."""
+    hostile = [payload.replace("{{", "{ {").replace("\u2028", " ") for payload in PAYLOADS[::10]]
+    now = int(utc_now().timestamp() * 1_000_000)
+    write(
+        server,
+        "INSERT INTO blocks (id, public_id, workspace_id, name, description, created_at, "
+        "updated_at) VALUES (?, ?, 1, ?, ?, ?, ?)",
+        [(n, f"blk_{n}", f"hostile-{n}", text, now, now) for n, text in enumerate(hostile, 1)],
+    )
+    versions = [
+        (2 * n + number, n, number, text * number, text, now)
+        for n, text in enumerate(hostile, 1)
+        for number in (1, 2)
+    ]
+    write(
+        server,
+        "INSERT INTO block_versions (id, block_id, number, content, note, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        versions,
+    )
+    write(server, "UPDATE blocks SET current_version_id = 2 * id + 2")
+    store_themes(server, [(payload[:100], Theme()) for payload in PAYLOADS[::20]])
 
 
 def _plant_channels(server: Server) -> None:
@@ -139,7 +166,8 @@ def _plant_message(app: App, payload: str) -> None:
 
 def _plant_template(app: App, number: int, payload: str) -> None:
     safe = payload.replace("{{", "{ {")
-    content = {"subject": safe.replace("\u2028", " "), "html": safe, "text": safe}
+    html = f"{safe}{{{{> hostile-{number // 10 + 1}}}}}"
+    content = {"subject": safe.replace("\u2028", " "), "html": html, "text": safe}
     body = {
         "slug": f"hostile-{number}",
         "channel": "email",

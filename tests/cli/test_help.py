@@ -49,6 +49,8 @@ def test_these_are_all_commands() -> None:
         "admin keys revoke",
         "admin members add",
         "admin members set-password",
+        "admin messages export",
+        "admin messages resend",
         "admin rotate-encryption-key",
         "admin suppressions export",
         "admin suppressions import",

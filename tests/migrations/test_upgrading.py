@@ -16,15 +16,18 @@ from sqlalchemy import func, inspect, select, text
 from sqlalchemy.orm import Session
 
 from senderkit import resources
-from senderkit.commands import parse_save_block
+from senderkit.commands import parse_save_block, parse_send_again
+from senderkit.domain import Mode
 from senderkit.models import Base
 from senderkit.services import blocks, slugs, themes
+from senderkit.services.resending import Repeater
 from senderkit.web import create_app
 from senderkit.web.extensions import database, migrate
 from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
 from tests.conftest import make_settings
 from tests.make import House, raw_email, store_endpoint
+from tests.migrations.test_schema import tables_of
 
 Further = Callable[[str], None]
 
@@ -68,10 +71,16 @@ def busy_house(house: House) -> House:
     api.send(content=content, metadata={"order": 7})
     api.post("/v1/send", raw_email(), headers={"Idempotency-Key": "once"})
     api.send(template="welcome", to="ada@example.com")
+    api.send(to="failed@simulator.senderkit.test")
     house.deliver()
+    house.count()
     store_endpoint(house)
     house.runtime.webhooks.run_once()
     house.in_app(lambda: _furnish(database.session(), house.clock()))
+    [first, *_] = api.messages()
+    command = parse_send_again([first["publicId"]], "It did not arrive.")
+    house.runtime.resending.send_again(Repeater(1, Mode.TEST, "a batch"), command)
+    house.runtime.followers.catch_up()
     return house
 
 
@@ -200,6 +209,6 @@ def test_processes_that_migrate_at_once_wait_for_each_other(
 
     assert found == [None] * 4
     app: Flask = create_app(make_settings(unmigrated_url, tmp_path / "data"))
-    tables = set(inspect(runtime_of(app).engine).get_table_names())
+    tables = tables_of(runtime_of(app).engine)
     runtime_of(app).close()
     assert tables == {*Base.metadata.tables, "alembic_version"}

@@ -130,10 +130,10 @@ def every_filter_alone_and_in_pairs() -> Iterator[dict[str, str]]:
             yield query
 
 
-def fits(row: ListedMessage, key: str, metadata: str, query: dict[str, str]) -> bool:
-    """What the filters mean, said again in the slowest way."""
+def fits(row: ListedMessage, key: str, more: str, query: dict[str, str]) -> bool:
+    """What the filters mean, said again in the slowest way; `more` is its metadata and UUID."""
     day = row.created_at.date().isoformat()
-    text = f"{row.public_id}\n{row.recipient}\n{row.template_slug or ''}\n{metadata}".lower()
+    text = f"{row.public_id}\n{row.recipient}\n{row.template_slug or ''}\n{more}".lower()
     fulfilled = {
         "status": row.status == query.get("status"),
         "channel": row.channel == query.get("channel"),
@@ -153,9 +153,9 @@ def test_every_filter_and_pair_of_filters_finds_what_it_says(
     everything = browse(house, BrowseMessages()).rows
     assert len(everything) == 15
     facts = {
-        row[0]: (row[1], str(row[2]))
+        row[0]: (row[1], f"{row[2]}\n{row[3]}")
         for row in house.rows(
-            "SELECT m.public_id, k.public_id, m.metadata FROM messages m "
+            "SELECT m.public_id, k.public_id, m.metadata, m.uuid FROM messages m "
             "JOIN api_keys k ON k.id = m.api_key_id"
         )
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from senderkit.commands import parse_save_block, parse_save_theme
 from senderkit.errors import InvalidRequest, NotFound, SlugTaken
-from senderkit.services import blocks, slugs, templates, themes
+from senderkit.services import block_uses, blocks, slugs, templates, themes
 from senderkit.web.extensions import database
 from tests.make import Api, House, email_content
 
@@ -128,6 +129,44 @@ def test_going_back_cannot_close_a_circle_either(house: House) -> None:
         within(house, lambda s: blocks.go_back(s, 1, "a", 1, now=house.clock()))
 
 
+def test_blocks_that_no_render_could_finish_are_refused_when_saved(house: House) -> None:
+    """Each of them brings the next one along ten times."""
+    save_block(house, "b0", "x")
+    for level in range(1, 5):
+        save_block(house, f"b{level}", f"{{{{> b{level - 1}}}}}" * 10 if level < 4 else "{{> b3}}")
+    with pytest.raises(InvalidRequest, match="'b5' would bring along more than 10,000 blocks"):
+        save_block(house, "b5", "{{> b3}}" * 10)
+    # What it would do to others counts as well.
+    with pytest.raises(InvalidRequest, match="'b2' would bring along more than 10,000 blocks"):
+        save_block(house, "b1", "{{> b0}}" * 2000, is_new=False)
+
+
+def test_blocks_that_are_nested_too_deep_are_refused_when_saved(house: House) -> None:
+    save_block(house, "b0", "x")
+    for level in range(1, 20):
+        save_block(house, f"b{level}", f"{{{{> b{level - 1}}}}}")
+    house.template(content=email_content(html="{{> b19}}"))
+    assert rendered(house.api())["html"] == "x"
+    with pytest.raises(InvalidRequest, match="'b20' would include blocks more than 20 levels deep"):
+        save_block(house, "b20", "{{> b19}}")
+    save_block(house, "deeper", "x")
+    with pytest.raises(InvalidRequest, match="'b19' would include"):
+        save_block(house, "b0", "{{> deeper}}", is_new=False)
+
+
+def test_of_two_authors_the_slower_one_is_told(house: House) -> None:
+    save_block(house, "footer", "One")
+    command = parse_save_block(name="footer", content="Mine")
+    save = partial(blocks.save_version, created_by_id=None, now=house.clock())
+    within(house, lambda s: save(s, 1, command.model_copy(update={"content": "Theirs"}), base=1))
+
+    with pytest.raises(blocks.ChangedMeanwhile, match="Version 2 is current"):
+        within(house, lambda s: save(s, 1, command, base=1))
+
+    assert within(house, lambda s: save(s, 1, command, base=2).number) == 3
+    assert within(house, lambda s: save(s, 1, command, base=3).number) == 3
+
+
 def test_where_a_block_is_used_counts_what_other_blocks_bring_along(house: House) -> None:
     save_block(house, "logo", "<b>Acme</b>")
     save_block(house, "footer", "{{> logo}}")
@@ -137,11 +176,11 @@ def test_where_a_block_is_used_counts_what_other_blocks_bring_along(house: House
     translated = {"de": {"html": "{{> footer}}"}}
     house.template("translated", translations=translated)
 
-    found = within(house, lambda s: blocks.uses_by_block(s, 1))
+    found = within(house, lambda s: block_uses.uses_by_block(s, 1))
 
-    assert {name: [(use.slug, use.is_live) for use in uses] for name, uses in found.items()} == {
-        "footer": [("translated", True), ("welcome", True)],
-        "logo": [("draft", False), ("translated", True), ("welcome", True)],
+    assert {name: (uses.live, uses.drafts, uses.blocks) for name, uses in found.items()} == {
+        "footer": (("translated", "welcome"), (), ()),
+        "logo": (("translated", "welcome"), ("draft",), ("footer",)),
     }
 
 
@@ -212,6 +251,17 @@ def test_the_first_theme_is_the_default_and_there_is_one_at_most(house: House) -
     ]
     with pytest.raises(InvalidRequest, match="already"):
         create("Two")
+
+
+def test_another_theme_takes_the_place_of_a_default_that_is_removed(house: House) -> None:
+    house.template()
+    theme_id = dress(house)
+    dress(house, name="Other")
+    assert within(house, lambda s: themes.uses_by_theme(s, 1)) == {2: ("welcome",)}
+
+    within(house, lambda s: themes.remove_theme(s, 1, theme_id))
+
+    assert house.rows("SELECT name FROM themes WHERE is_default") == [("Other",)]
 
 
 def test_every_bad_value_of_a_theme_is_named() -> None:

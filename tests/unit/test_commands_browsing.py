@@ -31,6 +31,8 @@ def test_every_filter_is_read() -> None:
         "q": "ada",
         "before": "cursor",
         "key": "key_01h",
+        "provider": "smtp",
+        "reason": "0123456789abcdef",
         "from": "2026-11-01",
         "to": "2026-11-02",
     }
@@ -39,6 +41,8 @@ def test_every_filter_is_read() -> None:
             status="failed", channel=Channel.SMS, template="welcome", search="ada", cursor="cursor"
         ),
         key="key_01h",
+        provider="smtp",
+        reason="0123456789abcdef",
         since=datetime(2026, 11, 1, tzinfo=UTC),
         until=datetime(2026, 11, 3, tzinfo=UTC),
     )
@@ -53,7 +57,10 @@ def test_a_place_above_is_a_cursor_of_its_own() -> None:
 
 
 def test_empty_values_and_other_names_filter_nothing() -> None:
-    names = ("status", "channel", "template", "q", "key", "from", "to", "before", "after")
+    names = (
+        *("status", "channel", "template", "provider", "key", "reason", "q"),
+        *("from", "to", "before", "after"),
+    )
     assert parse_browse_messages(dict.fromkeys(names, "") | {"ref": "x"}) == BrowseMessages()
 
 
@@ -73,6 +80,19 @@ def test_one_day_is_a_range() -> None:
     )
 
 
+def test_an_hour_is_a_range_as_well() -> None:
+    query = parse_browse_messages({"from": "2026-11-01T09", "to": "2026-11-01T10"})
+    assert (query.since, query.until) == (
+        datetime(2026, 11, 1, 9, tzinfo=UTC),
+        datetime(2026, 11, 1, 11, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("hour", ["2026-11-01T24", "2026-11-01T9", "2026-11-01T09:00", "T09"])
+def test_what_is_no_hour_is_told(hour: str) -> None:
+    assert set(refused(from_=hour, to=hour)) == {"from", "to"}
+
+
 def test_days_in_the_wrong_order_are_told() -> None:
     assert set(refused(from_="2026-11-02", to="2026-11-01")) == {"to"}
 
@@ -85,12 +105,17 @@ def test_all_that_is_wrong_is_told_at_once_under_the_names_of_the_page() -> None
         before="x" * 501,
         template="x" * 101,
         key="4711",
+        provider="S M T P",
+        reason="no such user",
         from_="x",
     )
-    assert set(found) == {"status", "channel", "q", "before", "template", "key", "from"}
+    names = {"status", "channel", "q", "before", "template", "key", "provider", "reason", "from"}
+    assert set(found) == names
 
 
-@pytest.mark.parametrize("name", ["status", "channel", "template", "q", "key", "before"])
+@pytest.mark.parametrize(
+    "name", ["status", "channel", "template", "q", "key", "before", "provider", "reason"]
+)
 def test_a_nul_character_is_refused(name: str) -> None:
     assert set(refused(**{name: "a\0b"})) == {name}
 

@@ -8,11 +8,11 @@ import pytest
 
 from senderkit.domain import Channel
 from senderkit.errors import InvalidRequest, Issue
+from senderkit.web.dashboard.template_fields import fields_of
 from senderkit.web.dashboard.template_form import (
     NOTHING,
     Base,
     editor_errors,
-    fields_of,
     read_command,
     shown_values,
 )

@@ -8,9 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Select, Table, select
 
+from senderkit.commands import parse_save_block, parse_save_theme
 from senderkit.domain import Channel, SuppressionReason
 from senderkit.models import Base
+from senderkit.services import blocks, themes
 from senderkit.services.suppressions import suppress
+from senderkit.themes import Theme
+from senderkit.web.extensions import database
 from tests.make import House, store_connection, store_endpoint
 
 SUPPRESSED: Final = "eve@example.com"
@@ -65,7 +69,7 @@ class Furnished:
 
 def furnish(house: House) -> Furnished:
     """Fill a house: a message, a template with a published version, a key, a connection,
-    a webhook endpoint with a delivery, a suppressed recipient."""
+    a webhook endpoint with a delivery, a suppressed recipient, a block, a theme."""
     house.template()
     message_id = house.api().send()
     house.deliver()
@@ -74,6 +78,7 @@ def furnish(house: House) -> Furnished:
     with house.runtime.engine.begin() as connection:
         reason = SuppressionReason.MANUAL
         suppress(connection, 1, Channel.EMAIL, SUPPRESSED, reason=reason, now=house.clock())
+    theme_id = house.in_app(lambda: _store_pieces(house))
     key_id = house.rows("SELECT public_id FROM api_keys")[0][0]
     values = {
         ("static", "filename"): "app.css",
@@ -81,8 +86,12 @@ def furnish(house: House) -> Furnished:
         ("api", "slug"): "welcome",
         ("api", "number"): 1,
         ("messages", "public_id"): message_id,
-        ("templates", "slug"): "welcome",
-        ("templates", "number"): 1,
+        **{(f"template_{side}", "slug"): "welcome" for side in ("editor", "versions", "settings")},
+        ("resends", "public_id"): message_id,
+        ("exports", "kind"): "csv",
+        ("blocks", "name"): "footer",
+        ("blocks", "number"): 1,
+        ("themes", "public_id"): theme_id,
         ("channels", "connection_id"): connection_id,
         ("channels", "provider"): "smtp",
         ("webhooks", "public_id"): endpoint_id,
@@ -94,6 +103,16 @@ def furnish(house: House) -> Furnished:
         ("unsubscribe", "signed"): house.runtime.unsubscribe_signer.sign(message_id),
     }
     return Furnished(house, values)
+
+
+def _store_pieces(house: House) -> str:
+    """A block, and a theme whose id is returned."""
+    session, now = database.session(), house.clock()
+    block = parse_save_block(name="footer", content="<p>Acme Ltd</p>")
+    blocks.create_block(session, 1, block, created_by_id=None, now=now)
+    form = {name: str(value) for name, value in Theme().stored().items()}
+    theme = parse_save_theme(form | {"name": "Acme"})
+    return themes.create_theme(session, 1, theme, now=now).public_id
 
 
 def stored(house: House) -> dict[str, list[Any]]:

@@ -205,7 +205,8 @@ def _rest_of(tail: Tail) -> bytes:
 
 
 def test_a_server_that_stops_ends_its_streams_at_once(servers: Servers) -> None:
-    last, sent = None, []
+    last: int | None = None
+    sent: list[str] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         served = servers.start(DISPATCHER="off")
         with served.tail(after=last) as tail:

@@ -13,7 +13,7 @@ from senderkit.client.answers import (
     TemplateSummary,
     TemplateVersion,
 )
-from senderkit.client.calls import Variables
+from senderkit.client.calls import Translations, Variables
 from senderkit.client.sends import ChannelLike, Content
 from senderkit.client.transport import AsyncTransport, Transport
 
@@ -70,10 +70,12 @@ class Templates:
         channel: ChannelLike | None = None,
         description: str | None = None,
         variables: Variables | None = None,
+        translations: Translations | None = None,
     ) -> TemplateDetail:
         """A new template with its first version, a draft: live sends need it published first.
 
         `channel` follows from the class of `content` and is needed only for a mapping.
+        `translations` has, by language tag, the fields of `content` that differ in that language.
 
         Raises `SenderKitConflictError` with the code `slug_taken`, `SenderKitValidationError` for
         content that does not fit the channel or does not parse.
@@ -83,7 +85,7 @@ class Templates:
         >>> template.status, template.current_version
         ('draft', None)
         """
-        call = calls.create_template(slug, channel, content, description, variables)
+        call = calls.create_template(slug, channel, content, description, variables, translations)
         return self._transport.run(call)
 
     def add_version(
@@ -92,6 +94,7 @@ class Templates:
         content: Content | Mapping[str, Any],
         *,
         variables: Variables | None = None,
+        translations: Translations | None = None,
     ) -> int:
         """Add a draft version and return its number; what is published stays as it is.
 
@@ -100,7 +103,7 @@ class Templates:
         >>> sk.templates.add_version("login-code", SmsContent("{{code}} is your code."))
         2
         """
-        return self._transport.run(calls.add_version(slug, content, variables))
+        return self._transport.run(calls.add_version(slug, content, variables, translations))
 
     def versions(self, slug: str) -> builtins.list[TemplateVersion]:
         """All versions, newest first, without content.
@@ -161,9 +164,10 @@ class AsyncTemplates:
         channel: ChannelLike | None = None,
         description: str | None = None,
         variables: Variables | None = None,
+        translations: Translations | None = None,
     ) -> TemplateDetail:
         """As `Templates.create`."""
-        call = calls.create_template(slug, channel, content, description, variables)
+        call = calls.create_template(slug, channel, content, description, variables, translations)
         return await self._transport.run(call)
 
     async def add_version(
@@ -172,9 +176,10 @@ class AsyncTemplates:
         content: Content | Mapping[str, Any],
         *,
         variables: Variables | None = None,
+        translations: Translations | None = None,
     ) -> int:
         """As `Templates.add_version`."""
-        return await self._transport.run(calls.add_version(slug, content, variables))
+        return await self._transport.run(calls.add_version(slug, content, variables, translations))
 
     async def versions(self, slug: str) -> builtins.list[TemplateVersion]:
         """As `Templates.versions`."""

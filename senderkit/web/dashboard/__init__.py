@@ -8,17 +8,22 @@ from flask import Flask
 
 from senderkit.web.dashboard import (
     access,
+    blocks,
     channels,
+    exports,
     keys,
     message_stream,
     messages,
     overview,
+    resends,
     styleguide,
     suppressions,
     template_editor,
+    template_preview,
     template_settings,
     template_versions,
     templates,
+    themes,
     unsubscribe,
     webhook_log,
     webhooks,
@@ -31,8 +36,8 @@ from senderkit.web.runtime import runtime_of
 
 _AREAS: Final = (
     *(access, overview, messages, templates, channels, webhooks, webhook_log, keys),
-    *(template_editor, template_versions, template_settings, suppressions, unsubscribe),
-    message_stream,
+    *(template_editor, template_preview, template_versions, template_settings, blocks, themes),
+    *(message_stream, resends, exports, suppressions, unsubscribe),
 )
 
 

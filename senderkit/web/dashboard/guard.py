@@ -51,7 +51,8 @@ asked to log in. A browser takes that as the end of a stream, and does not come 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _URL_ENCODED: Final = "application/x-www-form-urlencoded"
 _FORMS: Final = frozenset({_URL_ENCODED, "multipart/form-data"})
-_MAX_FIELDS: Final = 200
+_MAX_FIELDS: Final = 1_200
+"""The editor of a template has five for each of 200 variables."""
 
 
 class ForeignForm(BadRequest):

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from senderkit.commands import HELD, BrowseMessages, parse_browse_messages
-from senderkit.domain import CANCELABLE, PENDING, Channel, MessageStatus, Mode
+from senderkit.domain import CANCELABLE, PENDING, Channel, MessageStatus, Mode, TimelineEvent
 from senderkit.errors import InvalidRequest, Issue, NotCancelable, NotFound
 from senderkit.services import api_keys, browsing, delivery, details, reports, templates
 from senderkit.services.browsing import NO_MESSAGES, MessagePage
@@ -20,6 +20,7 @@ from senderkit.services.channel_list import provider_label
 from senderkit.services.details import MessageDetails
 from senderkit.services.following import newest_number
 from senderkit.services.reports import TimelineRow
+from senderkit.services.resends import Repetition
 from senderkit.services.sending import stored_envelope
 from senderkit.web.dashboard import wording
 from senderkit.web.dashboard.frame import Viewer, page, viewer
@@ -36,8 +37,18 @@ pages.add_app_template_filter(wording.shown_size, "size")
 pages.add_app_template_filter(provider_label, "provider")
 pages.add_app_template_filter(wording.shown_duration, "milliseconds")
 
-_FILTERS: Final = ("status", "channel", "template", "key", "q", "from", "to")
+FILTERS: Final = (
+    *("status", "channel", "template", "provider", "key", "reason", "batch", "q", "from", "to"),
+)
 _PLACES: Final = ("before", "after")
+_NOT_ARRIVED: Final = frozenset(
+    {
+        MessageStatus.FAILED.value,
+        MessageStatus.CANCELED.value,
+        MessageStatus.OPTED_OUT.value,
+        MessageStatus.SUPPRESSED.value,
+    }
+)
 _MAX_CHOICES: Final = 100
 _MAX_JSON: Final = 50_000
 _CUT: Final = "… cut here: GET /v1/messages/{id} answers all of it"
@@ -56,7 +67,7 @@ _PARTS: Final = {
 def index() -> ResponseReturnValue:
     """One page of the mode shown, newest first; a filter that cannot be read is told, not 500."""
     looking = viewer()
-    chosen = {name: request.args.get(name) or None for name in _FILTERS}
+    chosen = {name: request.args.get(name) or None for name in FILTERS}
     seen = _newest_number()  # before the page is read: what comes in between is news
     try:
         query = parse_browse_messages({name: request.args[name] for name in _asked()})
@@ -71,7 +82,7 @@ def _newest_number() -> int:
 
 
 def _asked() -> Iterable[str]:
-    return [name for name in (*_FILTERS, *_PLACES) if name in request.args]
+    return [name for name in (*FILTERS, *_PLACES) if name in request.args]
 
 
 def _browse(looking: Viewer, query: BrowseMessages) -> MessagePage:
@@ -87,18 +98,21 @@ def _list_page(
     *,
     seen: int | None = None,
 ) -> str:
+    problems = {_field_of(issue): issue.message for issue in reversed(list(issues))}
     return page(
         "messages/index.html",
         "messages",
         rows=found.rows,
         chosen=chosen,
-        problems={_field_of(issue): issue.message for issue in reversed(list(issues))},
+        problems=problems,
         any=bool(found.rows) or _has_messages(looking),
         shown=f"{len(found.rows)}{'+' if found.older else ''}",
         newer_url=_place_url(chosen, after=found.newer),
         older_url=_place_url(chosen, before=found.older),
+        resend_url=_resend_url(chosen),
         base_url=base_url(request, runtime().settings.public_url),
         stream_url=None if seen is None else find_stream_url(looking, chosen, seen),
+        reason_words=None if problems else _find_reason_words(chosen["reason"]),
         **_choices(looking),
     )
 
@@ -107,6 +121,13 @@ def _field_of(issue: Issue) -> str:
     """A cursor that an older page gave is named as the API's list names it."""
     name = str(issue.path[0]) if issue.path else "before"
     return "before" if name in {"cursor", *_PLACES} else name
+
+
+def _find_reason_words(reason: str | None) -> str | None:
+    if reason is None:
+        return None
+    with runtime().reader.connect() as connection:
+        return browsing.find_reason_words(connection, reason)
 
 
 def _has_messages(looking: Viewer) -> bool:
@@ -119,6 +140,12 @@ def _place_url(chosen: Mapping[str, str | None], **place: str | None) -> str | N
         return None
     query: dict[str, Any] = {**chosen, **place}
     return url_for("messages.index", **query)
+
+
+def _resend_url(chosen: Mapping[str, str | None]) -> str | None:
+    """For a list of what did not arrive."""
+    query: dict[str, Any] = dict(chosen)
+    return url_for("resends.ask_all", **query) if chosen["status"] in _NOT_ARRIVED else None
 
 
 def _choices(looking: Viewer) -> dict[str, Any]:
@@ -155,11 +182,11 @@ def _days(today: date) -> list[tuple[str, str, str | None]]:
 def show(public_id: str) -> str:
     """One message of the mode shown."""
     looking = viewer()
-    found = _get_details(looking, public_id)
+    found = get_message_details(looking, public_id)
     return page("messages/show.html", "messages", **_show_context(looking, found))
 
 
-def _get_details(looking: Viewer, public_id: str) -> MessageDetails:
+def get_message_details(looking: Viewer, public_id: str) -> MessageDetails:
     """Raises `NotFound`, which tells when it is a message of the other mode."""
     with runtime().reader.connect() as connection:
         read = partial(details.get_details, connection, looking.workspace_id)
@@ -182,7 +209,9 @@ def _show_context(looking: Viewer, found: MessageDetails) -> dict[str, Any]:
         "key": found.key,
         "state": state,
         "state_meaning": wording.meaning_of(state, livemode=looking.livemode),
-        "timeline": [_entry(entry, found.actors) for entry in found.view.timeline],
+        "timeline": _timeline(found),
+        "original": found.original,
+        "repetitions": found.repetitions,
         "parts": parts,
         "part": asked if asked in parts else "html",
         "pictures": "pictures" in request.args,
@@ -196,6 +225,23 @@ def _show_context(looking: Viewer, found: MessageDetails) -> dict[str, Any]:
         "metadata": row.metadata,
         "is_pending": found.status in PENDING,
         "can_cancel": found.status in CANCELABLE,
+    }
+
+
+def _timeline(found: MessageDetails) -> list[dict[str, Any]]:
+    """Its own steps, and among them the times that it was sent again as another message."""
+    steps = [_entry(entry, found.actors) for entry in found.view.timeline]
+    again = [_entry_of(repetition) for repetition in found.repetitions]
+    return sorted([*steps, *again], key=lambda step: step["at"])
+
+
+def _entry_of(repetition: Repetition) -> dict[str, Any]:
+    return {
+        "at": repetition.at,
+        "event": TimelineEvent.RETRY.value,
+        "title": "Sent again",
+        "summary": wording.sent_again(repetition),
+        "detail": {},
     }
 
 
@@ -253,7 +299,7 @@ def preview(public_id: str) -> Response:
 @pages.get("/<public_id>/cancel")
 def cancel(public_id: str) -> ResponseReturnValue:
     """Ask before a message is canceled."""
-    found = _get_details(viewer(), public_id)
+    found = get_message_details(viewer(), public_id)
     if found.status not in CANCELABLE:
         flash(f"This message is {found.status.value}: it can no longer be canceled.", "error")
         return redirect(url_for("messages.show", public_id=public_id))

@@ -1,187 +1,315 @@
-"""The overview: how the last day went, what failed, and a newcomer's next step."""
+"""The overview: how things went and are going, what failed and why, and a newcomer's next step."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from flask import Blueprint, url_for
+from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection
 
-from senderkit.domain import MessageStatus
+from senderkit.commands import Period, ViewOverview, parse_view_overview
+from senderkit.domain import Channel, Facet, Grain, MessageStatus
+from senderkit.errors import InvalidRequest, Issue
 from senderkit.services import overview
-from senderkit.services.overview import Day, Progress, Summary
-from senderkit.services.reports import Count
-from senderkit.web.dashboard.frame import page, viewer
+from senderkit.services.overview import FailureGroup, Part, Scope
+from senderkit.services.progress import find_progress
+from senderkit.services.queue_state import Queue, find_queue
+from senderkit.services.totals import Totals, summed
+from senderkit.services.windows import Window, window_of
+from senderkit.web.dashboard.charts import WIDTH, duration_lines, stacked_columns
+from senderkit.web.dashboard.figures import (
+    MEDIAN,
+    SLOW,
+    Comparison,
+    counted,
+    duration,
+    figures,
+    share_of,
+    shown_share,
+    shown_time,
+)
+from senderkit.web.dashboard.frame import Viewer, page, viewer
+from senderkit.web.dashboard.setup_steps import setup_steps
 from senderkit.web.dashboard.wording import shown_duration
 from senderkit.web.runtime import runtime
 
 pages = Blueprint("overview", __name__)
 
-_NOTHING: Final = "\N{EN DASH}"
+_FILTERS: Final = ("channel", "template", "provider", "key")
+_PERIODS: Final[Mapping[Period, tuple[str, str]]] = {
+    Period.DAY: ("24 hours", "The last 24 hours"),
+    Period.WEEK: ("7 days", "The last 7 days"),
+    Period.MONTH: ("30 days", "The last 30 days"),
+    Period.QUARTER: ("90 days", "The last 90 days"),
+}
+"""Each in short, and as a sentence begins."""
+
+_OUTCOMES: Final[tuple[tuple[str, str, tuple[MessageStatus, ...]], ...]] = (
+    ("delivered", "Delivered", (MessageStatus.DELIVERED,)),
+    ("sent", "Handed over", (MessageStatus.SENT,)),
+    (
+        *("queued", "Waiting"),
+        (MessageStatus.SCHEDULED, MessageStatus.QUEUED, MessageStatus.RENDERED),
+    ),
+    (
+        *("suppressed", "Not sent"),
+        (
+            *(MessageStatus.CANCELED, MessageStatus.OPTED_OUT),
+            *(MessageStatus.SUPPRESSED, MessageStatus.BLOCKED),
+        ),
+    ),
+    ("failed", "Failed", (MessageStatus.FAILED,)),
+)
+"""What a column is stacked of, from the bottom up: its sign, its words, the statuses in it."""
+
+_PLACES_BETWEEN_WORDS: Final = {24: 4, 7: 1, 30: 5, 90: 15}
 
 
 @pages.get("/")
-def index() -> str:
-    """The last 24 hours of the mode shown."""
-    looking, now = viewer(), runtime().clock()
-    has_environment = runtime().connections.has_environment
+def index() -> ResponseReturnValue:
+    """The mode shown; a query that cannot be read is told, not 500."""
+    looking = viewer()
+    try:
+        return _overview_page(looking, parse_view_overview(request.args), ())
+    except InvalidRequest as error:
+        return _overview_page(looking, ViewOverview(), error.issues), 400
+
+
+def _overview_page(looking: Viewer, query: ViewOverview, issues: Iterable[Issue]) -> str:
+    now = runtime().clock()
+    scope = Scope(looking.workspace_id, looking.livemode, query)
     with runtime().reader.connect() as connection:
-        room = (connection, looking.workspace_id, looking.livemode)
-        summary = overview.summarize(*room, now=now)
-        failures = overview.list_failures(*room, now=now)
-        progress = overview.find_progress(
-            connection, looking.workspace_id, has_environment_connection=has_environment
-        )
+        context = _context(connection, scope, now)
     return page(
         "overview/index.html",
         "overview",
-        is_capped=summary.today.accepted.is_capped,
-        counts=[(status.value, number, _list_url(status)) for status, number in _ends(summary)],
-        figures=_figures(summary),
-        failures=failures,
-        steps=_steps(progress),
+        problems={str(issue.path[0]): issue.message for issue in issues},
+        now=now,
+        **context,
     )
 
 
-def _ends(summary: Summary) -> list[tuple[MessageStatus, int]]:
-    return [(status, summary.today.by_status[status]) for status in MessageStatus]
-
-
-def _list_url(status: MessageStatus) -> str:
-    return url_for("messages.index", status=status.value)
-
-
-# -- figures ----------------------------------------------------------------------------------
-
-
-def _figures(summary: Summary) -> list[dict[str, Any]]:
-    today, before = summary.today, summary.before
-    is_comparable = before.accepted.number > 0 and not before.accepted.is_capped
-    earlier = before if is_comparable else None
-    return [
-        _accepted(today, earlier),
-        _arrived(today, earlier),
-        _failed(today, earlier),
-        _time(today, earlier),
-        _scheduled(summary.scheduled),
-    ]
-
-
-def _figure(
-    words: str, text: str, sign: str, *, change: str | None = None, url: str | None = None
-) -> dict[str, Any]:
-    return {"words": words, "text": text, "sign": sign, "change": change, "url": url}
-
-
-def _accepted(today: Day, before: Day | None) -> dict[str, Any]:
-    number = today.accepted.number
-    change = _relative(number, before.accepted.number) if before else None
-    url = url_for("messages.index")
-    return _figure("Accepted", _counted(today.accepted), "messages", change=change, url=url)
-
-
-def _counted(count: Count) -> str:
-    return f"{count.number:,}{'+' if count.is_capped else ''}"
-
-
-def _arrived(today: Day, before: Day | None) -> dict[str, Any]:
-    """Where no provider reports what arrived, what was handed over is all that is known."""
-    is_reported = today.reports_deliveries
-    words, status = ("Delivered", "delivered") if is_reported else ("Handed over", "sent")
-    share = _share(today, is_reported=is_reported)
-    earlier = _share(before, is_reported=is_reported) if before else None
-    change = None if share is None or earlier is None else _points(share, earlier)
-    text = _NOTHING if share is None else _percent(share)
-    url = url_for("messages.index", status=status)
-    return _figure(words, text, f"s-{status}", change=change, url=url)
-
-
-def _share(day: Day, *, is_reported: bool) -> float | None:
-    return day.delivered_share if is_reported else day.handed_over_share
-
-
-def _failed(today: Day, before: Day | None) -> dict[str, Any]:
-    change = _difference(today.failed, before.failed) if before else None
-    url = _list_url(MessageStatus.FAILED)
-    return _figure("Failed", f"{today.failed:,}", "s-failed", change=change, url=url)
-
-
-def _time(today: Day, before: Day | None) -> dict[str, Any]:
-    """From acceptance to the hand-over."""
-    median, earlier = today.median_ms, before.median_ms if before else None
-    change = f", {_relative(median, earlier)}" if median and earlier else ""
-    text = _NOTHING if median is None else shown_duration(median)
-    return _figure("Median time", text, "clock", change=f"to hand-over{change}")
-
-
-def _scheduled(count: Count) -> dict[str, Any]:
-    url = _list_url(MessageStatus.SCHEDULED)
-    return _figure("Scheduled ahead", _counted(count), "s-scheduled", url=url)
-
-
-def _percent(share: float) -> str:
-    """Never 100 % while anything is missing from it."""
-    percent = share * 100
-    return "100 %" if share == 1 else f"{min(percent, 99.9):.1f} %"
-
-
-_SAME: Final = "the same as the day before"
-
-
-def _relative(number: float, before: float) -> str:
-    percent = round((number - before) / before * 100)
-    return _SAME if percent == 0 else f"{percent:+,} % on the day before"
-
-
-def _points(share: float, before: float) -> str:
-    points = round((share - before) * 100, 1)
-    return (
-        "the same as the day before" if points == 0 else f"{points:+.1f} points on the day before"
+def _context(connection: Connection, scope: Scope, now: datetime) -> dict[str, Any]:
+    query, window = scope.query, window_of(scope.query.period, now)
+    totals = overview.list_totals(connection, scope, window)
+    before = overview.sum_before(connection, scope, window)
+    found = Comparison(summed(totals), before if before.accepted else None, query.period)
+    links = _Links(query, window)
+    queue = find_queue(connection, scope.workspace_id, scope.livemode, now=now)
+    has_environment = runtime().connections.has_environment
+    progress = find_progress(
+        connection, scope.workspace_id, has_environment_connection=has_environment
     )
+    groups, has_more_groups = overview.list_failures(connection, scope, window)
+    return {
+        "chosen": links.chosen,
+        "periods": [
+            (words[0], links.here(period=period.value), period is query.period)
+            for period, words in _PERIODS.items()
+        ],
+        "period_words": _PERIODS[query.period][1],
+        "is_hourly": window.grain is Grain.HOUR,
+        "counted_until": overview.find_lag(connection, now=now),
+        "figures": figures(found, links.by_status()),
+        "has_messages": found.now.accepted > 0,
+        "sends": _sends(totals, links),
+        "times": _times(totals, links, is_reported=found.is_reported),
+        "queue": _queue(queue, now),
+        "groups": [_group(group, links) for group in groups],
+        "has_more_groups": has_more_groups,
+        "breakdowns": [
+            breakdown
+            for facet in overview.PARTS
+            if (breakdown := _breakdown(connection, scope, facet, links, found)) is not None
+        ],
+        "choices": overview.list_choices(connection, scope),
+        "channels": [channel.value for channel in Channel],
+        "steps": setup_steps(progress),
+    }
 
 
-def _difference(number: int, before: int) -> str:
-    change = number - before
-    return _SAME if change == 0 else f"{change:+,} on the day before"
+# -- links ------------------------------------------------------------------------------------
 
 
-# -- set-up -----------------------------------------------------------------------------------
+class _Links:
+    """To this page and to the list of messages, with what this page asks for."""
+
+    def __init__(self, query: ViewOverview, window: Window) -> None:
+        self.chosen = query.model_dump(mode="json", include=set(_FILTERS))
+        self._asked = self.chosen | {
+            "period": None if query.period is Period.DAY else query.period.value
+        }
+        self.window = window
+        self._list_url = url_for("messages.index")
+
+    def here(self, **more: str | None) -> str:
+        asked = self._asked | more
+        return url_for("overview.index", **{k: v for k, v in asked.items() if v})
+
+    def messages(self, **more: str | None) -> str:
+        """All of the window, unless `from` and `to` are among what is given."""
+        asked = self.chosen | {"from": self.moment(self.window.begins_at)} | more
+        # There are many of them: `url_for` would take ten times as long for each.
+        return f"{self._list_url}?{urlencode({k: v for k, v in asked.items() if v})}"
+
+    def messages_at(self, start: datetime) -> str:
+        moment = self.moment(start)
+        return self.messages(**{"from": moment, "to": moment})
+
+    def moment(self, at: datetime) -> str:
+        """As the list takes an hour or a day."""
+        return at.strftime("%Y-%m-%dT%H" if self.window.grain is Grain.HOUR else "%Y-%m-%d")
+
+    def by_status(self) -> dict[str, str]:
+        return {"all": self.messages()} | {
+            status.value: self.messages(status=status.value) for status in MessageStatus
+        }
+
+    def words(self, start: datetime) -> str:
+        """An hour or a day, as people read it."""
+        if self.window.grain is Grain.DAY:
+            return f"{start:%d %b %Y}"
+        return f"{start:%d %b, %H:%M} to {start + timedelta(hours=1):%H:%M}"
+
+    def below(self) -> list[str]:
+        """What stands below a chart, at equal distances."""
+        starts = self.window.starts
+        words = "%H:%M" if self.window.grain is Grain.HOUR else "%d %b"
+        return [at.strftime(words) for at in starts[:: _PLACES_BETWEEN_WORDS[len(starts)]]]
 
 
-def _steps(progress: Progress) -> list[dict[str, Any]]:
+# -- charts -----------------------------------------------------------------------------------
+
+
+def _sends(totals: list[Totals], links: _Links) -> dict[str, Any]:
+    """Columns stacked by outcome, and the same as rows of a table."""
+    parts = [
+        [sum(each.by_status[status] for status in outcome[2]) for outcome in _OUTCOMES]
+        for each in totals
+    ]
+    columns = stacked_columns(parts)
+    return {
+        "axis": columns.axis,
+        "width": columns.width,
+        "step": WIDTH,
+        "below": links.below(),
+        "series": [
+            (sign, words, sum(numbers))
+            for (sign, words, _), numbers in zip(_OUTCOMES, zip(*parts, strict=True), strict=True)
+        ],
+        "columns": [
+            {
+                "words": links.words(start),
+                "title": _column_title(links.words(start), numbers),
+                "url": links.messages_at(start) if sum(numbers) else None,
+                "blocks": [(_OUTCOMES[block.place][0], block) for block in blocks],
+                "numbers": numbers,
+            }
+            for start, numbers, blocks in zip(
+                links.window.starts, parts, columns.blocks, strict=True
+            )
+        ],
+    }
+
+
+def _column_title(words: str, numbers: list[int]) -> str:
+    named = [
+        f"{number:,} {outcome[1].lower()}"
+        for outcome, number in zip(_OUTCOMES, numbers, strict=True)
+        if number
+    ]
+    return f"{words} UTC: {', '.join(named) or 'no messages'}"
+
+
+def _times(totals: list[Totals], links: _Links, *, is_reported: bool) -> dict[str, Any] | None:
+    """The median and what 95 of 100 messages do not exceed; None where nothing is known."""
+    series = [
+        [duration(each, share, is_reported=is_reported) for each in totals]
+        for share in (MEDIAN, SLOW)
+    ]
+    if not any(value is not None for value in series[0]):
+        return None
+    lines = duration_lines(series)
+    return {
+        "whither": "delivery" if is_reported else "hand-over",
+        "axis": lines.axis,
+        "width": lines.width,
+        "step": WIDTH,
+        "below": links.below(),
+        "paths": lines.paths,
+        "rows": [
+            (links.words(start), shown_time(median), shown_time(slow))
+            for start, median, slow in zip(links.window.starts, *series, strict=True)
+        ],
+    }
+
+
+# -- what is to go out, what failed, parts ----------------------------------------------------
+
+
+def _queue(queue: Queue, now: datetime) -> list[dict[str, Any]]:
+    age = None
+    if queue.oldest_due_at is not None:
+        waited = (now - queue.oldest_due_at) / timedelta(milliseconds=1)
+        age = f"the oldest for {shown_duration(waited)}"
+    scheduled = url_for("messages.index", status=MessageStatus.SCHEDULED.value)
     return [
+        {"words": "Waiting now", "text": counted(queue.waiting), "sign": "s-queued", "note": age},
         {
-            "title": "Make a key",
-            "text": "An app shows it with every request. Start with a test key.",
-            "done": progress.has_key,
-            "url": url_for("keys.new"),
-            "action": "New key",
+            "words": "Scheduled ahead",
+            "text": counted(queue.scheduled),
+            "sign": "s-scheduled",
+            "url": scheduled,
         },
         {
-            "title": "Send a test",
-            "text": "With a test key, from your app or the shell. Nothing leaves this server.",
-            "done": progress.has_test_message,
-            "url": url_for("messages.index"),
-            "action": "Show how",
-        },
-        {
-            "title": "Connect a provider",
-            "text": "Live messages leave through the accounts that you have already.",
-            "done": progress.has_connection,
-            "url": url_for("channels.choose"),
-            "action": "Add connection",
-        },
-        {
-            "title": "Publish a template",
-            "text": "It keeps the words out of your code. Live sends use its published version.",
-            "done": progress.has_published,
-            "url": url_for("templates.index"),
-            "action": "Templates",
-        },
-        {
-            "title": "Go live",
-            "text": "Put a live key into your app; done when a provider took the first message.",
-            "done": progress.has_live_message,
-            "url": url_for("keys.new"),
-            "action": "New live key",
+            "words": "Held",
+            "text": counted(queue.held),
+            "sign": "s-held",
+            "url": url_for("messages.index", status="held"),
         },
     ]
+
+
+def _group(group: FailureGroup, links: _Links) -> dict[str, Any]:
+    failed = MessageStatus.FAILED.value
+    return {
+        "words": group.words,
+        "count": group.count,
+        "newest_at": group.newest_at,
+        "url": links.messages(status=failed, reason=group.reason_key),
+    }
+
+
+def _breakdown(
+    connection: Connection, scope: Scope, facet: Facet, links: _Links, found: Comparison
+) -> dict[str, Any] | None:
+    """None where it would tell nothing: a trait that is asked for, or that no message has."""
+    if links.chosen[facet.value]:
+        return None
+    parts, has_more = overview.list_parts(connection, scope, links.window, facet)
+    if all(part.value is None for part in parts):
+        return None
+    return {
+        "facet": facet.value,
+        "is_reported": found.is_reported,
+        "rows": [_part(part, facet, links, found) for part in parts],
+        "has_more": has_more,
+    }
+
+
+def _part(part: Part, facet: Facet, links: _Links, found: Comparison) -> dict[str, Any]:
+    is_with_nobody = facet is Facet.PROVIDER and part.value is None
+    share = None if is_with_nobody else share_of(part.totals, is_reported=found.is_reported)
+    return {
+        "value": part.value,
+        "words": part.words,
+        "accepted": part.totals.accepted,
+        "failed": part.totals.failed,
+        "share": share,
+        "share_words": shown_share(share),
+        "url": links.here(**{facet.value: part.value}) if part.value else None,
+    }

@@ -63,7 +63,7 @@ def template_page(name: str, template: Template, newest: int, **context: Any) ->
 def read_version(template: Template, wanted: str) -> TemplateVersion:
     """The version that a query or form names, the newest for none. Raises `VersionNotFound`."""
     if not wanted:
-        return templates.list_versions(session(), template)[0]
+        return templates.get_newest_version(session(), template)
     if not wanted.isascii() or not wanted.isdigit() or len(wanted) > _MOST_DIGITS:
         raise VersionNotFound(f"The template '{template.slug}' has no such version.")
     return templates.get_version(session(), template, int(wanted))

@@ -9,6 +9,7 @@ import orjson
 
 from senderkit.domain import Channel, MessageStatus, TimelineEvent
 from senderkit.services.channel_list import provider_label
+from senderkit.services.resends import Repetition
 
 _MEANINGS: Final[Mapping[str, str]] = {
     MessageStatus.SCHEDULED: "It goes out at its time and can be canceled until then.",
@@ -134,7 +135,15 @@ def _link(detail: Detail, _names: Names) -> str | None:
     return f"On {link}" if link else None
 
 
+def _queued(detail: Detail, names: Names) -> str | None:
+    if not detail.get("resendOf"):
+        return _reason(detail, names)
+    who = f", by {names.get(detail['by'], detail['by'])}" if detail.get("by") else ""
+    return f"Repeats {detail['resendOf']}{who}: {detail.get('reason', '')}"
+
+
 _SUMMARIES: Final[Mapping[str, Callable[[Detail, Names], str | None]]] = {
+    TimelineEvent.QUEUED: _queued,
     TimelineEvent.DISPATCHED: _attempt,
     TimelineEvent.FAILOVER: _failover,
     TimelineEvent.SENT: _taken,
@@ -144,6 +153,11 @@ _SUMMARIES: Final[Mapping[str, Callable[[Detail, Names], str | None]]] = {
     TimelineEvent.OPTED_OUT: _opted_out,
     TimelineEvent.CLICKED: _link,
 }
+
+
+def sent_again(repetition: Repetition) -> str:
+    """Under which id a message was sent again, by whom and why."""
+    return f"As {repetition.public_id}, by {repetition.by or 'the shell'}: {repetition.reason}"
 
 
 def shown_recipient(recipient: str, channel: str) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from tests.client.conftest import Home
 from tests.serving import TOP
+from tests.starter import starter
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,8 @@ class Cli:
             inherited | {"HOME": str(self.folder), "PYTHONPATH": str(TOP), "COLUMNS": "100"} | ours
         )
 
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "senderkit", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+    def run(self, *arguments: str, stdin: str = "") -> CompletedProcess[str]:
+        return starter().run(arguments, cwd=self.folder, env=self.environment, stdin=stdin)
 
     def does(self, *arguments: str, stdin: str = "") -> str:
         """Runs to a good end; returns standard output."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -161,4 +162,14 @@ def test_without_the_package_it_says_which_one(cli: Cli) -> None:
     (cli.folder / "mcp").mkdir()
     (cli.folder / "mcp" / "__init__.py").write_text("raise ModuleNotFoundError(name='mcp')")
 
-    assert cli.fails("mcp") == ("this needs one more package: pip install 'senderkit-server[mcp]'.")
+    done = subprocess.run(
+        [sys.executable, "-m", "senderkit", "mcp"],
+        cwd=cli.folder,
+        env=cli.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    words = "Error: this needs one more package: pip install 'senderkit-server[mcp]'.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", words)

@@ -90,6 +90,39 @@ def test_what_was_pushed_comes_back_as_it_was(cli: Cli, sk: SenderKit, slug: str
     assert "Grüße" in (folder / "template.json").read_text("utf-8")
 
 
+def test_translations_come_and_go_with_the_files(cli: Cli, sk: SenderKit, slug: str) -> None:
+    content = {"subject": "Hello", "html": "<p>Hello", "text": "Hello"}
+    translations = {
+        "de": {"subject": "Hallo", "html": "<p>Hallo"},
+        "pt-br": {"text": "Oi"},
+        "fr": {"mjml": "<mjml><mj-body></mj-body></mjml>"},
+    }
+    sk.templates.create(slug, content, channel="email", translations=translations)
+    cli.does("templates", "pull", slug)
+    folder = cli.folder / "templates" / slug
+    assert (folder / "body.de.html").read_text("utf-8") == "<p>Hallo\n"
+    assert (folder / "body.pt-br.txt").read_text("utf-8") == "Oi\n"
+    assert '"de": {\n      "subject": "Hallo"' in (folder / "template.json").read_text("utf-8")
+    assert cli.does("templates", "push", slug) == f"{slug}: unchanged\n"
+
+    (folder / "body.de.html").write_text("<p>Servus\n")
+    (folder / "body.it.html").write_text("<p>Ciao\n")
+    (folder / "body.pt-br.txt").unlink()
+    assert cli.does("templates", "push", slug) == f"{slug}: new version\n"
+    pushed = sk.templates.version(slug, 2).raw["translations"]
+    assert pushed["de"] == {"subject": "Hallo", "html": "<p>Servus"}
+    assert pushed["it"] == {"html": "<p>Ciao"}
+    assert pushed["pt-br"] == {}
+
+    sk.templates.add_version(slug, content)
+    cli.does("templates", "pull", slug)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "body.html",
+        "body.txt",
+        "template.json",
+    ]
+
+
 def test_a_pull_removes_our_files_that_are_of_no_use_and_no_others(
     cli: Cli, sk: SenderKit, slug: str
 ) -> None:
