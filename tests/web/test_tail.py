@@ -386,6 +386,26 @@ def test_all_who_listen_hear_the_same_bytes(api: Api, listeners: Listeners) -> N
     assert len(heard) == 1
 
 
+def test_one_that_begins_earlier_repeats_nothing_to_the_others(
+    api: Api, house: House, listeners: Listeners
+) -> None:
+    sent = [api.send(), api.send()]
+    late = listeners.open(api)
+    topic, ticket = late.opened.listener.topic, late.opened.listener.ticket
+    early = house.runtime.hub.join(topic, ticket, 0)
+    told = b""
+
+    def is_told() -> bool:
+        nonlocal told
+        told += early.take()[0]
+        return len(events_of(told)) == 2
+
+    wait_until(is_told)
+    house.runtime.hub.part(early)
+    assert [event.message_id for event in events_of(told)] == sent
+    assert events_of(late.opened.listener.take()[0]) == []
+
+
 def test_silence_is_broken_by_heartbeats(
     api: Api, house: House, listeners: Listeners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
