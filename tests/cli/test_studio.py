@@ -43,7 +43,8 @@ def test_a_bad_block_is_told_and_nothing_is_stored(set_up_shell: Shell, house: H
 def test_themes_are_listed(set_up_shell: Shell, house: House) -> None:
     house.write(
         'INSERT INTO themes (public_id, workspace_id, name, "values", is_default, created_at, '
-        "updated_at) SELECT 'thm_1', id, 'Acme', :given, :yes, created_at, created_at FROM workspaces",
+        "updated_at) SELECT 'thm_1', id, 'Acme', :given, :yes, created_at, created_at "
+        "FROM workspaces",
         given='{"accent": "#aa0055"}',
         yes=True,
     )
