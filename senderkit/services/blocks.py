@@ -210,7 +210,7 @@ def _check_content(session: Session, workspace_id: int, command: SaveBlock) -> N
         compile_template(command.content)
     except TemplateError as error:
         issue = Issue("template_syntax", ("content",), str(error))
-        raise InvalidRequest("The block is not a valid template.", [issue]) from error
+        raise InvalidRequest(f"The block is not a valid template: {error}", [issue]) from error
     _check_inclusions(session, workspace_id, command.name, command.content)
 
 

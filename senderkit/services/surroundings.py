@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, exists, select
 
 from senderkit.models import Block, BlockVersion, Template, TemplateVersion
 from senderkit.models import Theme as ThemeRow
 from senderkit.mustache import Partials
-from senderkit.rendering import Surroundings
+from senderkit.rendering import Surroundings, no_partials
 from senderkit.themes import Theme
 
 # The statements are made once: making them costs more than running them.
+_HAS_BLOCKS: Final = exists().where(Block.workspace_id == Template.workspace_id)
 _OF_VERSIONS: Final = (
-    select(TemplateVersion.id, Template.workspace_id, ThemeRow.values)
+    select(TemplateVersion.id, Template.workspace_id, ThemeRow.values, _HAS_BLOCKS)
     .join(Template, Template.id == TemplateVersion.template_id)
     .outerjoin(ThemeRow, ThemeRow.id == Template.theme_id)
     .where(TemplateVersion.id.in_(bindparam("ids", expanding=True)))
@@ -38,10 +39,11 @@ def find_surroundings(
     if not version_ids:
         return {}
     rows = connection.execute(_OF_VERSIONS, {"ids": version_ids}).all()
-    partials = {row[1]: current_blocks(connection, row[1]).get for row in rows}
+    with_blocks = {workspace_id for _, workspace_id, _, has_blocks in rows if has_blocks}
+    partials = {id_: current_blocks(connection, id_).get for id_ in with_blocks}
     return {
-        version_id: surroundings_of(partials[workspace_id], values)
-        for version_id, workspace_id, values in rows
+        version_id: surroundings_of(partials.get(workspace_id, no_partials), values)
+        for version_id, workspace_id, values, _ in rows
     }
 
 
