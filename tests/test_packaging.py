@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,29 @@ def test_an_installed_package_has_its_resources_inside(tmp_path: Path) -> None:
     assert installed.templates_dir() == tmp_path / "senderkit/_data/templates"
     assert installed.static_dir() == tmp_path / "senderkit/_data/static"
     assert installed.migrations_dir() == tmp_path / "senderkit/_data/migrations"
+
+
+def test_a_wheel_holds_the_starters(tmp_path: Path) -> None:
+    wheel = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(TOP)]
+    subprocess.run([*wheel, *options], check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        archive.extractall(tmp_path / "installed")
+    script = (
+        "import senderkit, senderkit.starters as s; print(senderkit.__file__);"
+        "print(sum(bool(each.folder.content) for each in s.STARTERS), len(s.STARTERS))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    where, counts = done.stdout.splitlines()
+    assert where.startswith(str(tmp_path))
+    assert counts == "16 16"
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

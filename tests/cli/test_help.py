@@ -34,6 +34,10 @@ def test_these_are_all_commands() -> None:
     assert sorted(
         name for name, command in COMMANDS.items() if not isinstance(command, click.Group)
     ) == [
+        "admin blocks list",
+        "admin blocks remove",
+        "admin blocks save",
+        "admin blocks show",
         "admin connections add",
         "admin connections callback",
         "admin connections fields",
@@ -54,7 +58,16 @@ def test_these_are_all_commands() -> None:
         "admin rotate-encryption-key",
         "admin suppressions export",
         "admin suppressions import",
+        "admin templates aliases",
+        "admin templates archive",
+        "admin templates duplicate",
+        "admin templates export",
+        "admin templates import",
         "admin templates publish",
+        "admin templates remove-alias",
+        "admin templates rename",
+        "admin templates restore",
+        "admin themes list",
         "admin webhooks add",
         "admin webhooks list",
         "admin webhooks remove",
