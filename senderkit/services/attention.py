@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from senderkit.domain import Channel
 from senderkit.models import Connection as ProviderConnection
 from senderkit.models import Message, WebhookEndpoint
-from senderkit.services.browsing import is_held
-from senderkit.services.reports import Count, of_room
+from senderkit.services.browsing import of_held
+from senderkit.services.reports import Count
 
 MAX_HELD_COUNTED: Final = 100
 _REASONS_SHOWN: Final = 3
@@ -50,14 +50,7 @@ class Attention:
 
 def find_attention(connection: Connection, workspace_id: int) -> Attention | None:
     """None while everything goes out. Cheap: it is asked on every page."""
-    held = list(
-        connection.scalars(
-            select(Message.held_reason)
-            .where(*of_room(workspace_id, livemode=True), is_held())
-            .order_by(Message.created_at.desc(), Message.id.desc())
-            .limit(MAX_HELD_COUNTED + 1)
-        )
-    )
+    held = connection.scalars(held_statement(workspace_id)).all()
     broken = _broken_connections(connection, workspace_id)
     endpoints = _switched_off(connection, workspace_id)
     if not held and not broken and not endpoints:
@@ -65,6 +58,12 @@ def find_attention(connection: Connection, workspace_id: int) -> Attention | Non
     count = Count(min(len(held), MAX_HELD_COUNTED), is_capped=len(held) > MAX_HELD_COUNTED)
     commonest = Counter(reason for reason in held if reason).most_common(_REASONS_SHOWN)
     return Attention(count, tuple(reason for reason, _ in commonest), broken, endpoints)
+
+
+def held_statement(workspace_id: int) -> Select[str | None]:
+    """Why live messages are held, of as many as are counted: in no order, which would cost one."""
+    room = of_held(workspace_id, livemode=True)
+    return select(Message.held_reason).where(*room).limit(MAX_HELD_COUNTED + 1)
 
 
 def _broken_connections(connection: Connection, workspace_id: int) -> tuple[BrokenConnection, ...]:

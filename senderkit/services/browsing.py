@@ -195,7 +195,7 @@ def _statement(
     workspace_id: int, livemode: bool, query: BrowseMessages, columns: Iterable[Any]
 ) -> Select[Any]:
     """`columns` of the messages that a query lets through but for its search, from its place on."""
-    source, order = _source(workspace_id, livemode, query.reason, columns)
+    source, order = _source(workspace_id, livemode, query, columns)
     further = _further_conditions(workspace_id, query, order[0])
     statement = source.where(*list_conditions(query.listing), *further)
     if query.newer_than is not None:
@@ -224,15 +224,16 @@ def _single_conditions(workspace_id: int, query: BrowseMessages) -> list[ColumnE
 
 
 def _source(
-    workspace_id: int, livemode: bool, reason: str | None, columns: Iterable[Any]
+    workspace_id: int, livemode: bool, query: BrowseMessages, columns: Iterable[Any]
 ) -> tuple[Select[Any], tuple[Any, Any]]:
     """Where to read from, and the columns that are the page's order there.
 
-    Messages that failed for one reason stand together in an index of their own.
+    Messages that are held, or that failed for one reason, stand together in indexes of their own.
     """
-    if reason is None:
+    if query.reason is None:
         order: tuple[Any, Any] = (Message.created_at, Message.id)
-        return select(*columns).where(*of_room(workspace_id, livemode)), order
+        room = of_held if query.is_held else of_room
+        return select(*columns).where(*room(workspace_id, livemode)), order
     statement: Select[Any] = (
         select(*columns)
         .select_from(MessageFailure)
@@ -240,7 +241,7 @@ def _source(
         .where(
             MessageFailure.workspace_id == workspace_id,
             MessageFailure.livemode == livemode,
-            MessageFailure.reason_key == reason,
+            MessageFailure.reason_key == query.reason,
         )
     )
     return statement, (MessageFailure.created_at, MessageFailure.message_id)
@@ -271,6 +272,14 @@ def _further_conditions(
 def is_held() -> ColumnElement[bool]:
     """The condition of a message that waits for a connection to be repaired."""
     return Message.held_reason.is_not(None)
+
+
+def of_held(workspace_id: int, livemode: bool) -> tuple[ColumnElement[bool], ...]:
+    """What a mode holds, by the index that holds nothing else.
+
+    SQLite has no statistics: comparing the column itself, it would read every message of the mode.
+    """
+    return (Message.workspace_id + 0 == workspace_id, Message.livemode == livemode, is_held())
 
 
 def find_reason_words(connection: Connection, reason: str) -> str | None:

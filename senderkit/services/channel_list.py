@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from senderkit import providers
 from senderkit.domain import Channel
 from senderkit.models import Connection, Message, Template
-from senderkit.services.browsing import is_held
+from senderkit.services.browsing import of_held
 from senderkit.services.channels import list_connections
 from senderkit.services.connections import ENVIRONMENT_ID, Route, find_environment_fault
-from senderkit.services.reports import Count, of_room
+from senderkit.services.reports import Count
 
 MAX_HELD_COUNTED: Final = 1000
 
@@ -139,11 +139,10 @@ def _count(number: int, is_capped: bool) -> Count:
 
 
 def _count_held(session: Session, workspace_id: int) -> tuple[Held, bool]:
-    """The newest of them, and whether there are more."""
+    """Some of them, and whether there are more."""
     statement = (
         select(Message.channel, Message.connection_id)
-        .where(*of_room(workspace_id, livemode=True), is_held())
-        .order_by(Message.created_at.desc(), Message.id.desc())
+        .where(*of_held(workspace_id, livemode=True))
         .limit(MAX_HELD_COUNTED + 1)
     )
     found = [(row[0], row[1]) for row in session.execute(statement)]

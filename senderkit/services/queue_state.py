@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, func, or_, select, union_all
 from senderkit.domain import MessageStatus
 from senderkit.models import Message
 from senderkit.outbox import find_due
-from senderkit.services.browsing import is_held
+from senderkit.services.browsing import of_held
 from senderkit.services.reports import Count, count_up_to, of_room
 
 MAX_WAITING: Final = 10_000
@@ -40,7 +40,7 @@ def find_queue(
         waiting,
         oldest_due_at,
         count_up_to(connection, scheduled, MAX_SCHEDULED),
-        count_up_to(connection, (*room, is_held()), MAX_SCHEDULED),
+        count_up_to(connection, of_held(workspace_id, livemode), MAX_SCHEDULED),
     )
 
 

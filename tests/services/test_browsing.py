@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from senderkit.commands import BrowseMessages, ListMessages, parse_browse_messages
 from senderkit.errors import InvalidRequest
+from senderkit.services.attention import find_attention
 from senderkit.services.browsing import ListedMessage, MessagePage, browse_messages
 from tests.make import Api, House
 
@@ -184,3 +187,25 @@ def test_held_messages_show_as_held_with_the_reason_and_are_found(house: House) 
     house.write("UPDATE messages SET held_reason = '535 no' WHERE public_id = :id", id=held)
     found = browse(house, BrowseMessages(is_held=True)).rows
     assert [(row.public_id, row.state, row.reason) for row in found] == [(held, "held", "535 no")]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_held_is_read_by_its_own_index(house: House) -> None:
+    """Without statistics SQLite chose the index of all messages, which it then read to the end."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, sql: str, values: Any, *_more: Any) -> None:
+        if "held_reason IS NOT NULL" in sql:
+            statements.append((sql, values))
+
+    event.listen(house.runtime.engine, "before_cursor_execute", note)
+    with house.runtime.reader.connect() as connection:
+        browse_messages(connection, 1, True, parse_browse_messages({"status": "held"}))
+        find_attention(connection, 1)
+    event.remove(house.runtime.engine, "before_cursor_execute", note)
+
+    assert len(statements) == 2
+    with house.runtime.reader.connect() as connection:
+        for sql, values in statements:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+            assert "ix_messages_held_page" in next(iter(plan))[3]
