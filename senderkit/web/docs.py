@@ -22,6 +22,7 @@ from senderkit.errors import (
     RateLimited,
     ServiceUnavailable,
     SlugTaken,
+    StreamsNotServed,
     TemplateArchived,
     TemplateNotFound,
     TemplateNotPublished,
@@ -56,6 +57,7 @@ _WHEN: Final[tuple[tuple[type[ApiError], str], ...]] = (
     (TemplateArchived, "The template is archived."),
     (RateLimited, "Too many requests of this key; wait Retry-After seconds."),
     (ApiError, "A fault of this server; it was logged."),
+    (StreamsNotServed, "Messages cannot be followed behind another server than our own."),
     (ServiceUnavailable, "The database cannot take anything right now; try again."),
 )
 

@@ -57,7 +57,7 @@ def test_there_are_200_payloads() -> None:
     assert len(set(PAYLOADS)) == 200
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_payload_runs_on_any_page(
     browser: Browser, tmp_path: Path, refusing_smtp: FakeSmtp
 ) -> None:

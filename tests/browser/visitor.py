@@ -83,6 +83,6 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
     try:
         visitor = Visitor(context.new_page(), url)
         yield visitor
-        assert visitor.alarms == []
+        assert visitor.alarms == [], visitor.alarms
     finally:
         context.close()
