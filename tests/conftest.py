@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol, TypeVar
 import pytest
 import structlog
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import create_engine, make_url, text
 
 from senderkit import crypto, providers
@@ -50,6 +51,24 @@ structlog.configure(
 )
 
 MakeApp = Callable[..., Flask]
+
+
+class CompiledPages(BytecodeCache):
+    """Page templates as code, by name and source: an application of each test's own would compile
+    them anew, which took most of the time of the tests of pages."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if code := self._code.get((bucket.key, bucket.checksum)):
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+_COMPILED_PAGES: Final = CompiledPages()
 
 _SECRET_KEY: Final = "a secret key of the tests, not of any server"
 _ENCRYPTION_KEY: Final = crypto.new_encryption_key()
@@ -239,6 +258,7 @@ def make_app(database_url: str, clock: FakeClock, tmp_path: Path) -> Iterator[Ma
     def make(**settings: Any) -> Flask:
         app = create_app(make_settings(database_url, tmp_path / "data", **settings), clock)
         app.testing = False  # errors are answered as they are in production
+        app.jinja_env.bytecode_cache = _COMPILED_PAGES
         made.append(app)
         return app
 

@@ -124,6 +124,7 @@ SOCKETS: Final = {
     "cli.serving": "listens",
     "http_client.network": "judges every address",
     "providers.smtp_sessions": "mail servers, see above",
+    "web.streams.backlog": "asks the kernel about connections that others opened",
 }
 """The modules that open a socket themselves."""
 

@@ -348,7 +348,8 @@ def test_after_its_creation_no_page_row_cookie_or_log_holds_any_part_of_a_token(
     seen = [str(stored(house))]
     for route in furnished.routes():
         if route.method == "GET":
-            for answer in (pages.get(route.path, buffered=True), house.api().get(route.path)):
+            for visitor in (pages, house.api()):
+                answer = visitor.get(route.path, buffered=True)
                 seen.append(answer.data.decode("latin-1"))  # some are archives
     seen.append(json.dumps(cookie_content(house, pages)))
     seen.append("".join(capfd.readouterr()))
