@@ -30,6 +30,7 @@ from senderkit.providers.base import Provider
 from senderkit.services import connections
 from senderkit.settings import Settings, load_settings
 from senderkit.web import create_app
+from senderkit.web.logs import name_request
 from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
 from tests.fakes import Authority
@@ -45,6 +46,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 structlog.configure(
     processors=[
         structlog.contextvars.merge_contextvars,
+        name_request,
         structlog.processors.add_log_level,
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
