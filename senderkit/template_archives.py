@@ -64,6 +64,7 @@ def from_archive(content: bytes) -> Upload:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             files, ignored = _read(archive)
+    # The library raises NotImplementedError for ways of packing that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise ValueError("This is no zip file that can be read") from error
     return from_folders(files, ignored)
