@@ -132,7 +132,7 @@ def _page(
 
 
 def listed_message(row: Row[*tuple[Any, ...]]) -> ListedMessage:
-    """From a row of `listed_columns`."""
+    """From a row of `_COLUMNS`."""
     return ListedMessage(
         public_id=row[1],
         created_at=row[2],
@@ -159,11 +159,6 @@ def listed_from(row: MessageRow) -> ListedMessage:
         error=row.error,
         held_reason=row.held_reason,
     )
-
-
-def listed_columns() -> Select[Any]:
-    """The columns of a `ListedMessage`, for a statement of one's own."""
-    return select(*_COLUMNS)
 
 
 def _rows_of_page(
