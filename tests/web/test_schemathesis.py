@@ -48,25 +48,29 @@ def test_schemathesis_finds_nothing(database_url: str, tmp_path: Path) -> None:
             if EXAMPLES
             else USUAL[make_url(database_url).get_backend_name()]
         )
-        ended = run_schemathesis(server.url, token, tmp_path, size)
+        ids = send_messages(server.url, token)
+        ended = run_schemathesis(server.url, token, ids, tmp_path, size)
 
     assert ended.returncode == 0, ended.stdout
     assert "Traceback" not in server.log
     assert unreached(tmp_path) == []
 
 
-def add_template(url: str, token: str) -> None:
-    """The one that the examples of the document name."""
-    content = {"subject": "Hello {{name}}", "html": "<p>Hello, {{name}}.</p>"}
-    body = json.dumps({"slug": "welcome", "channel": "email", "content": content}).encode()
+def send_messages(url: str, token: str) -> list[str]:
+    """The ids of new messages, for the paths that hold one: links alone, which are drawn, may
+    reach none of them."""
+    message = {"channel": "sms", "to": "+15555550100", "content": {"body": "Hello"}}
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/v1/templates", body, headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.status == 201
+    request = urllib.request.Request(f"{url}/v1/send-raw", json.dumps(message).encode(), headers)
+    ids = []
+    for _ in range(4):
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            ids.append(json.load(answer)["id"])
+    return ids
 
 
 def run_schemathesis(
-    url: str, token: str, folder: Path, size: tuple[str, ...]
+    url: str, token: str, ids: list[str], folder: Path, size: tuple[str, ...]
 ) -> subprocess.CompletedProcess[str]:
     hooks = {"SCHEMATHESIS_HOOKS": "tests.web.schemathesis.hooks", "PYTHONPATH": str(TOP)}
     options = (
@@ -79,7 +83,7 @@ def run_schemathesis(
             *("run", f"{url}/openapi.json", "--url", url, *options),
         ],
         cwd=folder,
-        env=os.environ | hooks | {"SENDERKIT_API_KEY": token},
+        env=os.environ | hooks | {"SENDERKIT_API_KEY": token, "MESSAGE_IDS": " ".join(ids)},
         capture_output=True,
         text=True,
         timeout=3600,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import uuid
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +22,8 @@ schemathesis.openapi.format("date-time", st.integers(3_600, 29 * 86_400).map(_so
 
 
 _used_slugs = {"welcome"}
+# By operation, the messages that its first cases ask for.
+_ids: defaultdict[str, list[str]] = defaultdict(os.environ["MESSAGE_IDS"].split)
 
 
 @schemathesis.hook
@@ -40,6 +44,14 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         _used_slugs.add(slug)
     if case.operation.label.endswith("/render"):
         _pin_version(case)
+    if "/messages/" in case.operation.label and _is_fit(case) and (ids := _ids[case.method]):
+        case.path_parameters["publicId"] = ids.pop()
+
+
+def _is_fit(case: Any) -> bool:
+    """Whether it was drawn freely and ought to be accepted."""
+    meta = case.meta
+    return bool(meta.phase.name == "fuzzing" and meta.generation.mode.is_positive)
 
 
 def _pin_version(case: Any) -> None:
