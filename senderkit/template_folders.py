@@ -78,7 +78,9 @@ def _split(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The short fields, and the long ones as files."""
     short = without_nothing(words)
-    return short, {places[name]: short.pop(name) + "\n" for name in places if name in short}
+    # A file ends with a line break of either kind, so it could not tell a last "\r" from that.
+    long = [name for name in places if name in short and not short[name].endswith("\r")]
+    return short, {places[name]: short.pop(name) + "\n" for name in long}
 
 
 def from_files(slug: str, files: Mapping[str, str]) -> TemplateFolder:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from senderkit.template_folders import TemplateFolder, from_files, is_ours, to_files
@@ -16,6 +16,7 @@ _WORDS = st.fixed_dictionaries({}, optional={"subject": _TEXTS, "html": _TEXTS, 
 _TAGS = st.sampled_from(["de", "pt-br", "zh-hans-cn", "html", "txt"])
 
 
+@example(content={"html": "one\r"}, translations={"de": {"html": "eins\r"}})
 @given(content=_WORDS, translations=st.dictionaries(_TAGS, _WORDS, max_size=3))
 def test_what_is_written_is_read_again(
     content: dict[str, Any], translations: dict[str, dict[str, Any]]
