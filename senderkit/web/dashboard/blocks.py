@@ -17,8 +17,8 @@ from senderkit.models import Block, BlockVersion
 from senderkit.services import block_preview, blocks
 from senderkit.services.block_uses import NO_USES, Uses, uses_by_block
 from senderkit.services.blocks import ChangedMeanwhile
+from senderkit.text_diffs import Budget, compare
 from senderkit.web.dashboard.frame import field_errors, page, viewer
-from senderkit.web.dashboard.line_diff import line_diff
 from senderkit.web.dashboard.studio_preview import body_answer, reason_answer
 from senderkit.web.extensions import session
 from senderkit.web.runtime import runtime
@@ -234,12 +234,14 @@ def version(name: str, number: int) -> str:
     """One version against the current one, and the way back to it."""
     block = _get(name)
     found = blocks.get_version(session(), block, number)
+    current, budget = _current(block).content, Budget()
     return page(
         "blocks/version.html",
         "templates",
         block=_row(block, _uses_of(name)),
         version=found,
-        lines=line_diff(_current(block).content, found.content),
+        rows=compare(current, found.content, budget) if current != found.content else (),
+        is_coarse=budget.is_spent,
     )
 
 
