@@ -31,19 +31,26 @@ _OTHER_METHOD: Final = "other"
 class Exchange:
     """One request and its answer, from `Watch.begin` to `end`."""
 
-    __slots__ = ("_began", "_method", "_span", "_watch", "request_id", "route", "signature")
+    __slots__ = (
+        *("_began", "_is_ended", "_method", "_span", "_watch"),
+        *("request_id", "route", "signature"),
+    )
 
     def __init__(self, watch: Watch, method: str, span: Span | None) -> None:
         self._watch = watch
         self._method = method
         self._span = span
         self._began = time.perf_counter()
+        self._is_ended = False
         self.route: str | None = None
         self.request_id = ""
         self.signature: dict[str, str] = {}
 
     def end(self, status: int) -> None:
-        """It is answered."""
+        """It is answered; what happens after its first end is no matter of the answer's."""
+        if self._is_ended:
+            return
+        self._is_ended = True
         seconds = time.perf_counter() - self._began
         self._watch.metrics.request(self._method, self.route, status, seconds)
         if self._span is not None:

@@ -27,7 +27,7 @@ from granian.server.embed import Server
 
 from senderkit.acceptance import WAIT_SECONDS
 from senderkit.errors import ApiError, InvalidRequest
-from senderkit.metrics import Metrics
+from senderkit.metrics import UNKNOWN_ROUTE, Metrics
 from senderkit.web.auth import is_api_path, read_key
 from senderkit.web.bodies import BODY_FAULT
 from senderkit.web.deferral import DEFERRAL, Deferral
@@ -164,9 +164,22 @@ class Front:
         environ = _environ(scope, taken.body)
         environ[BODY_FAULT] = taken.fault or _find_header_fault(scope.headers)
         exchange = self._watch.begin(environ)
-        if self._streams is not None and scope.method in _STREAMED:
-            await self._answer_or_stream(self._streams, environ, scope, protocol, exchange)
-            return
+        try:
+            if self._streams is not None and scope.method in _STREAMED:
+                await self._answer_or_stream(self._streams, environ, scope, protocol, exchange)
+            else:
+                await self._answer_whole(environ, taken, protocol, exchange)
+        except Exception:
+            # Flask answers its own errors. The server answers what comes this far with a bare 500,
+            # or cuts off what has begun, and tells nobody.
+            names = {"method": scope.method, "route": exchange.route or UNKNOWN_ROUTE}
+            _log.exception("answer_failed", request_id=exchange.request_id, **names)
+            exchange.end(HTTPStatus.INTERNAL_SERVER_ERROR)
+            raise
+
+    async def _answer_whole(
+        self, environ: dict[str, Any], taken: Taken, protocol: Any, exchange: Exchange
+    ) -> None:
         status, headers, content = await self._answer_of(environ, taken)
         if taken.fault is not None:
             # The rest of the body may still come: the connection cannot be used again.
