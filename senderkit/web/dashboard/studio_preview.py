@@ -1,4 +1,4 @@
-"""A rendered body for the sandboxed frame in which blocks and themes are looked at."""
+"""A rendered body for the sandboxed frame in which templates, blocks and themes are looked at."""
 
 from __future__ import annotations
 
@@ -11,19 +11,35 @@ from senderkit.domain import Body, EmailBody, SmsBody
 from senderkit.web.dashboard.preview import shown_html
 from senderkit.web.headers import as_preview
 
-_IN_THE_DARK: Final = re.compile(r"@media\s*\(prefers-color-scheme:\s*dark\)", re.I)
+_STYLE: Final = re.compile(r"(<style[^>]*+>)(.*?)(?=</style)", re.I | re.DOTALL)
+_PREFERRED: Final = re.compile(r"\(\s*+prefers-color-scheme\s*+:\s*+(dark|light)\s*+\)", re.I)
+_DOCTYPE: Final = "<!doctype html>"
+_TRUE, _FALSE = "(min-width: 0px)", "(min-width: 100000px)"
 
 
 def body_answer(body: Body, *, from_elsewhere: bool = False, is_dark: bool = False) -> Response:
-    """An email as a mail program shows it, anything else as its words.
+    """An email as a mail program shows it, in light or dark; anything else as its words.
 
-    Pictures from other servers only if `from_elsewhere`; `is_dark` as in the dark mode of a
-    program that leaves its colours to the email.
+    Pictures from other servers only if `from_elsewhere`.
     """
     if not isinstance(body, EmailBody):
         return _answer(_words(body), "text/plain")
-    html = _IN_THE_DARK.sub("@media all", body.html) if is_dark else body.html
-    return _answer(shown_html(html, {}, from_elsewhere=from_elsewhere), "text/html")
+    html = shown_html(body.html, {}, from_elsewhere=from_elsewhere)
+    return _answer(_with_scheme(html, "dark" if is_dark else "light"), "text/html")
+
+
+def _with_scheme(html: str, scheme: str) -> str:
+    """`html` as a mail program in the light or dark scheme shows it, whatever this browser is in.
+
+    Its own rules for a scheme hold or not by what is asked; what it leaves open is the browser's.
+    """
+
+    def answered(style: re.Match[str]) -> str:
+        css = _PREFERRED.sub(lambda wish: _TRUE if wish[1].lower() == scheme else _FALSE, style[2])
+        return style[1] + css
+
+    head = f'{_DOCTYPE}<meta charset="utf-8"><meta name="color-scheme" content="{scheme}">'
+    return head + _STYLE.sub(answered, html).removeprefix(_DOCTYPE)
 
 
 def _words(body: Body) -> str:

@@ -4,7 +4,6 @@ nothing; and the fragment of the page that follows the typing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,7 +11,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 
 from senderkit.domain import EmailBody
 from senderkit.errors import InvalidRequest, TemplateError
-from senderkit.web.dashboard.preview import shown_html
+from senderkit.web.dashboard.studio_preview import body_answer
 from senderkit.web.dashboard.template_desk import Desk, open_desk
 from senderkit.web.dashboard.template_look import look_at, render_form
 from senderkit.web.headers import as_preview
@@ -20,10 +19,6 @@ from senderkit.web.headers import as_preview
 pages = Blueprint("template_preview", __name__, url_prefix="/templates")
 
 _PLAIN: Final = frozenset({"text", "source"})
-_STYLE: Final = re.compile(r"(<style[^>]*+>)(.*?)(?=</style)", re.I | re.DOTALL)
-_PREFERRED: Final = re.compile(r"\(\s*+prefers-color-scheme\s*+:\s*+(dark|light)\s*+\)", re.I)
-_DOCTYPE: Final = "<!doctype html>"
-_TRUE, _FALSE = "(min-width: 0px)", "(min-width: 100000px)"
 
 
 @pages.get("/<slug>/preview")
@@ -63,24 +58,9 @@ def _frame(desk: Desk, form: Mapping[str, str], wanted: Mapping[str, str]) -> Re
         return _plain(body.body)
     if part in _PLAIN:
         return _plain(body.text if part == "text" else body.html)
-    html = shown_html(body.html, {}, from_elsewhere="pictures" in wanted)
-    scheme = "dark" if wanted.get("scheme") == "dark" else "light"
-    return as_preview(Response(with_scheme(html, scheme), mimetype="text/html"))
+    is_dark = wanted.get("scheme") == "dark"
+    return body_answer(body, from_elsewhere="pictures" in wanted, is_dark=is_dark)
 
 
 def _plain(text: str, status: int = 200) -> Response:
     return as_preview(Response(text, status=status, mimetype="text/plain"))
-
-
-def with_scheme(html: str, scheme: str) -> str:
-    """`html` as a mail program in the light or dark scheme shows it, whatever this browser is in.
-
-    Its own rules for a scheme hold or not by what is asked; what it leaves open is the browser's.
-    """
-
-    def answered(style: re.Match[str]) -> str:
-        css = _PREFERRED.sub(lambda wish: _TRUE if wish[1].lower() == scheme else _FALSE, style[2])
-        return style[1] + css
-
-    head = f'{_DOCTYPE}<meta charset="utf-8"><meta name="color-scheme" content="{scheme}">'
-    return head + _STYLE.sub(answered, html).removeprefix(_DOCTYPE)
