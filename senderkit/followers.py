@@ -3,12 +3,15 @@
 A follower reads the changes numbered after its position and writes what it makes of them; its new
 position commits with that, so each change is taken in exactly once, whatever crashes and however
 many processes follow. A new follower begins with the first change there is.
+
+What is read is committed and stays as it is, so it is read before the transaction begins: on SQLite
+whoever accepts and delivers messages waits for the writing alone.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -21,7 +24,7 @@ from senderkit.models import ChangeCounter, ChangeFollower
 
 _log = structlog.get_logger(__name__)
 
-_SPAN: Final = 1000
+_SPAN: Final = 500
 _POLL_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.05
 
@@ -34,14 +37,21 @@ class Span:
     last: int
 
 
+Write = Callable[[Connection], None]
+
+
 class Follower(Protocol):
     """`name` is kept with the position: another name begins anew."""
 
     @property
     def name(self) -> str: ...
 
-    def follow(self, connection: Connection, span: Span) -> None:
-        """Take in the changes of `span`, in the transaction that moves the position."""
+    def follow(self, reader: Connection, span: Span) -> Write:
+        """Read the changes of `span` and work out what they amount to.
+
+        The function that is returned writes it down, in the transaction that moves the position; it
+        is not called when another process was faster.
+        """
 
 
 class Followers:
@@ -102,22 +112,18 @@ class Followers:
 
     def _advance(self, follower: Follower) -> bool:
         """One transaction; return whether there is more."""
-        if not self._is_behind(follower.name):
-            return False
-        with self._engine.begin() as connection:
-            after = _lock_position(connection, follower.name)
-            newest = connection.execute(_NEWEST).scalar_one()
+        with self._reader.connect() as reader:
+            newest = reader.execute(_NEWEST).scalar_one()
+            after = reader.execute(_FIND, {"of_name": follower.name}).scalar_one_or_none() or 0
             last = min(newest, after + self._span)
-            if last > after:
-                follower.follow(connection, Span(after, last))
+            if last <= after:
+                return False
+            write = follower.follow(reader, Span(after, last))
+        with self._engine.begin() as connection:
+            if _lock_position(connection, follower.name) == after:
+                write(connection)
                 connection.execute(_MOVE, {"of_name": follower.name, "to": last})
         return last < newest
-
-    def _is_behind(self, name: str) -> bool:
-        with self._reader.connect() as connection:
-            newest = connection.execute(_NEWEST).scalar_one()
-            position = connection.execute(_FIND, {"of_name": name}).scalar_one_or_none()
-        return newest > (position or 0)
 
 
 # The statements are made once: making them costs more than running them.

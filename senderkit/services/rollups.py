@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from senderkit.followers import Span
+from senderkit.followers import Span, Write
 from senderkit.models import Message, TimelineEntry
 from senderkit.services.rollup_counts import (
     Failed,
@@ -33,11 +33,11 @@ class Rollups:
 
     name = "rollups"
 
-    def follow(self, connection: Connection, span: Span) -> None:
-        """Add what the changes of `span` make of the counts."""
+    def follow(self, reader: Connection, span: Span) -> Write:
+        """What the changes of `span` make of the counts, to be added to them."""
         tallies: dict[tuple[Traits, datetime], Tally] = {}
         failed: list[Failed] = []
-        for source, before, now in _standings(connection, span):
+        for source, before, now in _standings(reader, span):
             if before == now:
                 continue
             for standing, by in ((before, -1), (now, 1)):
@@ -46,10 +46,14 @@ class Rollups:
                     tallies.setdefault(key, Tally()).count(standing, by)
             if now is not None and now.reason and not (before and before.reason):
                 failed.append(Failed(source, _traits(source, now), now.reason))
-        if tallies:
-            cell_ids = find_cells(connection, {traits for traits, _ in tallies})
-            add_counts(connection, cell_ids, tallies)
-            add_failures(connection, cell_ids, failed)
+
+        def write(connection: Connection) -> None:
+            if tallies:
+                cell_ids = find_cells(connection, {traits for traits, _ in tallies})
+                add_counts(connection, cell_ids, tallies)
+                add_failures(connection, cell_ids, failed)
+
+        return write
 
 
 def _traits(source: Source, standing: Standing) -> Traits:
@@ -99,15 +103,15 @@ _SOURCES: Final = select(
 
 
 def _standings(
-    connection: Connection, span: Span
+    reader: Connection, span: Span
 ) -> Iterator[tuple[Source, Standing | None, Standing | None]]:
     """Each message that changed, what it counted as before the span and what after it."""
     bounds = {"after": span.after, "last": span.last}
-    ids = list(connection.execute(_CHANGED, bounds).scalars())
+    ids = list(reader.execute(_CHANGED, bounds).scalars())
     steps: dict[int, list[Step]] = {}
-    for row in connection.execute(_STEPS, {"ids": ids, "last": span.last}):
+    for row in reader.execute(_STEPS, {"ids": ids, "last": span.last}):
         steps.setdefault(row[0], []).append(Step(*row[1:]))
-    for row in connection.execute(_SOURCES, {"ids": ids}):
+    for row in reader.execute(_SOURCES, {"ids": ids}):
         source = Source(*row)
         before, now = fold(source.created_at, steps[source.id], span.after)
         yield source, before, now

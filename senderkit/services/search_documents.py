@@ -13,7 +13,6 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     Text,
     bindparam,
     column,
@@ -24,7 +23,7 @@ from sqlalchemy import (
     table,
 )
 
-from senderkit.followers import Span
+from senderkit.followers import Span, Write
 from senderkit.models import ChangeFollower, Message, MessageDocument, MessageMetadata
 
 _TRIGRAM: Final = {
@@ -42,9 +41,16 @@ class SearchDocuments:
 
     name: Final = _NAME
 
-    def follow(self, connection: Connection, span: Span) -> None:
+    def follow(self, reader: Connection, span: Span) -> Write:
         """A message's id is the number of its first change, and what is searched never changes."""
-        connection.execute(_WRITE, {"after": span.after, "last": span.last})
+        found = reader.execute(_OF_SPAN, {"after": span.after, "last": span.last})
+        documents = [dict(row) for row in found.mappings()]
+
+        def write(connection: Connection) -> None:
+            if documents:
+                connection.execute(_WRITE, documents)
+
+        return write
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +107,14 @@ def _document() -> Any:
     return text
 
 
-def _of_span() -> Select[Any]:
-    return select(
-        Message.id, Message.workspace_id, Message.livemode, Message.created_at, _document()
-    ).where(Message.id > bindparam("after"), Message.id <= bindparam("last"))
-
-
-_WRITE: Final = insert(MessageDocument).from_select(
-    ["message_id", "workspace_id", "livemode", "created_at", "document"], _of_span()
-)
+_OF_SPAN: Final = select(
+    Message.id.label("message_id"),
+    Message.workspace_id,
+    Message.livemode,
+    Message.created_at,
+    _document().label("document"),
+).where(Message.id > bindparam("after"), Message.id <= bindparam("last"))
+_WRITE: Final = insert(MessageDocument)
 _POSITION: Final = (
     select(ChangeFollower.position).where(ChangeFollower.name == _NAME).scalar_subquery()
 )

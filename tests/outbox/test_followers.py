@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, text
 
 from senderkit.database import open_engine
-from senderkit.followers import Followers, Span
+from senderkit.followers import Followers, Span, Write
 from senderkit.metrics import Metrics
 from senderkit.models import ChangeFollower
 from senderkit.web.metrics import StateCollector
@@ -26,11 +26,14 @@ class Reader:
         self.spans: list[Span] = []
         self.fails = False
 
-    def follow(self, connection: Connection, span: Span) -> None:
-        if self.fails:
-            connection.execute(insert(ChangeFollower), {"name": "half-done", "position": 1})
-            raise RuntimeError("no")
-        self.spans.append(span)
+    def follow(self, reader: Connection, span: Span) -> Write:
+        def write(connection: Connection) -> None:
+            if self.fails:
+                connection.execute(insert(ChangeFollower), {"name": "half-done", "position": 1})
+                raise RuntimeError("no")
+            self.spans.append(span)
+
+        return write
 
     @property
     def numbers(self) -> list[int]:
@@ -97,9 +100,37 @@ def test_one_that_is_behind_is_told_and_leaves_readyz_green(house: House) -> Non
     at_hand.start()
     house.api().send()
 
-    assert figures(house).value("follower_lag_changes", follower="broken") == newest(house) > 0
+    def is_told() -> bool:  # the message is being delivered meanwhile
+        house.clock.advance(seconds=1)  # so that the database is asked again
+        told = figures(house).value("follower_lag_changes", follower="broken")
+        return told == newest(house) > 0
+
+    wait_until(is_told)
     assert house.anonymous().get("/readyz").status_code == 200
     followers.close()
+
+
+class Overtaken(Reader):
+    """One that another process overtakes while it reads for the first time."""
+
+    def __init__(self, other: Followers) -> None:
+        super().__init__()
+        self._other = other
+
+    def follow(self, reader: Connection, span: Span) -> Write:
+        self._other.catch_up()
+        return super().follow(reader, span)
+
+
+def test_one_that_is_overtaken_while_it_reads_writes_nothing(house: House) -> None:
+    house.api().send()
+    faster = Reader()
+    slower = Overtaken(Followers(house.runtime.engine, [faster]))
+
+    Followers(house.runtime.engine, [slower]).catch_up()
+
+    assert slower.spans == []
+    assert faster.numbers == list(range(1, newest(house) + 1))
 
 
 def test_two_processes_take_in_each_change_once(house: House, database_url: str) -> None:
