@@ -270,7 +270,7 @@ def house(app: Flask, clock: FakeClock, database_url: str) -> House:
     """A house whose workspace and owner exist: `database_url` sees to that."""
     cookie = _OWNER_COOKIES[make_url(database_url).get_backend_name()]
     is_usual = app.config["SESSION_COOKIE_NAME"] == cookie[0]
-    return House(app, clock, owner_cookie=cookie if is_usual else None)
+    return House(app, clock, owner_cookies=[cookie] if is_usual else [])
 
 
 # -- providers ----------------------------------------------------------------------------------

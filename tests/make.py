@@ -7,7 +7,7 @@ import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -125,8 +125,9 @@ class House:
 
     app: Flask
     clock: FakeClock
-    owner_cookie: tuple[str, str] | None = None
-    """Name and value of the cookie of a session that the owner has started already."""
+    owner_cookies: list[tuple[str, str]] = field(default_factory=list)
+    """Names and values of the cookies of sessions that the owner has started already, at `START`;
+    each is for one browser."""
 
     @property
     def runtime(self) -> Runtime:
@@ -174,8 +175,8 @@ class House:
     def owner(self) -> Pages:
         """A browser with the owner logged in."""
         pages = self.pages()
-        if self.owner_cookie is not None:
-            pages.client.set_cookie(*self.owner_cookie)
+        if self.owner_cookies and self.clock() == START:
+            pages.client.set_cookie(*self.owner_cookies.pop())
             return pages
         answer = pages.log_in()
         assert answer.status_code == 302, answer.text
