@@ -120,9 +120,10 @@ class Followers:
                 return False
             write = follower.follow(reader, Span(after, last))
         with self._engine.begin() as connection:
-            if _lock_position(connection, follower.name) == after:
-                write(connection)
-                connection.execute(_MOVE, {"of_name": follower.name, "to": last})
+            if _lock_position(connection, follower.name) != after:
+                return True  # another process was faster, and may not have gone as far
+            write(connection)
+            connection.execute(_MOVE, {"of_name": follower.name, "to": last})
         return last < newest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from threading import Barrier, Thread
 
@@ -110,15 +111,24 @@ def test_one_that_is_behind_is_told_and_leaves_readyz_green(house: House) -> Non
     followers.close()
 
 
+class Halting(Reader):
+    """One that takes in its first span only."""
+
+    def follow(self, reader: Connection, span: Span) -> Write:
+        self.fails = bool(self.spans)
+        return super().follow(reader, span)
+
+
 class Overtaken(Reader):
-    """One that another process overtakes while it reads for the first time."""
+    """One that another process overtakes while it reads."""
 
     def __init__(self, other: Followers) -> None:
         super().__init__()
         self._other = other
 
     def follow(self, reader: Connection, span: Span) -> Write:
-        self._other.catch_up()
+        with suppress(RuntimeError):
+            self._other.catch_up()
         return super().follow(reader, span)
 
 
@@ -131,6 +141,18 @@ def test_one_that_is_overtaken_while_it_reads_writes_nothing(house: House) -> No
 
     assert slower.spans == []
     assert faster.numbers == list(range(1, newest(house) + 1))
+
+
+def test_what_an_overtaker_left_is_taken_in_as_well(house: House) -> None:
+    house.api().send()
+    house.deliver()
+    faster = Halting()
+    slower = Overtaken(Followers(house.runtime.engine, [faster], span=1))
+
+    Followers(house.runtime.engine, [slower]).catch_up()
+
+    assert faster.numbers == [1]
+    assert slower.numbers == list(range(2, newest(house) + 1))
 
 
 def test_two_processes_take_in_each_change_once(house: House, database_url: str) -> None:
