@@ -244,12 +244,12 @@ def test_the_queue_is_bounded_by_bytes(house: House, monkeypatch: pytest.MonkeyP
 
 def test_batches_are_capped_by_bytes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acceptance, "_MAX_BATCH_BYTES", 2_500)
-    batches: list[int] = []
-    monkeypatch.setattr(house.runtime.writer, "_on_commit", lambda: batches.append(1))
+    commits: list[Connection] = []
+    event.listen(house.runtime.engine, "commit", commits.append)
 
     accept_together(house, [a_send(house) for _ in range(6)])
 
-    assert len(batches) == 3  # the one that was held, then three and three
+    assert len(commits) == 4  # the holder's, the one that was held, then three and three
     assert counts(house)["messages"] == 7
 
 

@@ -94,7 +94,8 @@ def test_the_place_is_that_of_what_was_written_not_of_what_a_theme_adds() -> Non
 def test_without_the_library_the_fault_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mjml, "is_installed", lambda: False)
+    monkeypatch.delitem(sys.modules, "mrml", raising=False)
+    monkeypatch.setattr(sys, "path", [])
     assert "pip install 'senderkit-server[mjml]'" in fault(document(""))
 
 
